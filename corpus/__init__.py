@@ -1,0 +1,1 @@
+"""The contract between the stages: schemas, shards, manifests, tokenizer and token order."""

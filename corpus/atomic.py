@@ -1,0 +1,57 @@
+"""Files that appear under their final name whole or not at all, whatever kills the writer."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from corpus.errors import WebtextError
+
+# What a file system answers when it has no room: full disk, quota, and the process's size limit.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` if the body succeeds.
+
+    The file is fsynced before the rename and its folder after it, so a name that exists is whole
+    even after a power cut. On any error the temporary file is removed.
+
+    Raises:
+        WebtextError: no space left for the file.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _fsync(temporary)
+        temporary.replace(path)
+        _fsync(path.parent)
+    except OSError as exc:
+        temporary.unlink(missing_ok=True)
+        if exc.errno in _NO_ROOM:
+            raise WebtextError(
+                f"no space left to write {path}: {exc.strerror}",
+                hint="Free some disk space (or choose another folder with --data) and run the "
+                "same command again: finished shards are kept.",
+            ) from exc
+        raise
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,152 @@
+"""A stage's manifest: what went in, what came out, what was dropped and why. Written last."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal, Self
+
+import orjson
+from pydantic import Field, ValidationError, model_validator
+
+from corpus.atomic import write_bytes
+from corpus.errors import WebtextError
+from corpus.settings import Section
+
+MANIFEST = "manifest.json"
+
+ShardKind = Literal["data", "rejects", "lineage", "archive"]
+
+
+class Shard(Section):
+    """One finished file of a stage."""
+
+    name: str
+    kind: ShardKind
+    """Only `data` is part of the stage's hash: see docs/data-format.md."""
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Counts(Section):
+    """What a stage took in and what became of it: in = out + the sum of rejects, always."""
+
+    model_config = {"populate_by_name": True}
+
+    incoming: int = Field(alias="in")
+    out: int
+    rejects: dict[str, int] = {}
+
+    @model_validator(mode="after")
+    def _nothing_vanishes(self) -> Self:
+        if self.incoming != self.out + sum(self.rejects.values()):
+            raise ValueError(
+                f"in ({self.incoming}) is not out ({self.out}) + rejects ({self.rejects})"
+            )
+        return self
+
+
+class Input(Section):
+    """A folder or file that a stage read."""
+
+    path: str
+    hash: str
+
+
+class Times(Section):
+    """When the stage began and ended (the last time, if it was killed in between)."""
+
+    started: datetime
+    finished: datetime
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time from start to end."""
+        return (self.finished - self.started).total_seconds()
+
+
+class Manifest(Section):
+    """The record of one finished stage folder; its presence means that the stage is done."""
+
+    stage: str
+    config: dict[str, object]
+    inputs: dict[str, Input]
+    shards: list[Shard]
+    counts: Counts
+    figures: dict[str, int | float | str] = {}
+    """Further measurements of the stage, by name with unit: `num_train_tokens`, `best_loss`."""
+    versions: dict[str, str]
+    times: Times
+    hash: str
+    """Hash of the content (names and sha256 of the `data` shards): same content, same hash."""
+
+
+def content_hash(shards: list[Shard]) -> str:
+    """Hash of what a stage made, blind to when it was made and what was dropped (hex, 64)."""
+    digest = hashlib.sha256()
+    for shard in sorted(shards, key=lambda shard: shard.name):
+        if shard.kind == "data":
+            digest.update(f"{shard.name} {shard.sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def stage_key(
+    stage: str, config: Section, input_hashes: Mapping[str, str], libraries: tuple[str, ...]
+) -> str:
+    """Name of a stage's folder: 16 hex digits over its config, inputs and code versions.
+
+    Args:
+        stage: The stage's name.
+        config: The recipe section that the stage reads.
+        input_hashes: The hash of each input, by role.
+        libraries: Distributions that shape the stage's bytes; a new version makes a new folder.
+    """
+    identity = {
+        "stage": stage,
+        "config": config.model_dump(mode="json"),
+        "inputs": dict(input_hashes),
+        "versions": library_versions(libraries),
+    }
+    encoded = orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(encoded).hexdigest()[:16]
+
+
+def library_versions(libraries: tuple[str, ...]) -> dict[str, str]:
+    """The installed version of webtext and of each distribution in `libraries`."""
+    return {name: version(name) for name in ("webtext", *libraries)}
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` atomically: after this the stage counts as done."""
+    content = manifest.model_dump(mode="json", by_alias=True)
+    write_bytes(folder / MANIFEST, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the stage that writes `folder` has ended."""
+    return (folder / MANIFEST).is_file()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a finished stage.
+
+    Raises:
+        WebtextError: there is none, or it is not a manifest of this version.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError as exc:
+        raise WebtextError(
+            f"{folder} has no {MANIFEST}: the stage that makes it has not ended",
+            hint="Run the command that makes it again; it goes on where it stopped.",
+        ) from exc
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        raise WebtextError(
+            f"{path} is not a manifest that this version reads: "
+            f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
+            hint=f"Move {folder} away and run the command that makes it again.",
+        ) from exc

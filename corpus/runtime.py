@@ -1,0 +1,35 @@
+"""What a stage may use but must not depend on: worker processes and someone to tell of progress."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Where a stage reports how far it is; the command line draws it, a test ignores it."""
+
+    def start(self, total: int | None, unit: str) -> None:
+        """A stage begins work on `total` units (None: not known), named by their plural."""
+        ...
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """`count` more units are finished; `note` is a short live figure such as 'loss 4.21'."""
+        ...
+
+
+class SilentProgress:
+    """Nobody is watching."""
+
+    def start(self, total: int | None, unit: str) -> None:
+        """Ignore it."""
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Ignore it."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How a stage runs on this machine. No part of it may change a byte of the stage's output."""
+
+    workers: int = 1
+    """Worker processes that a stage may use."""
+    progress: Progress = field(default_factory=SilentProgress)

@@ -1,0 +1,1 @@
+"""Reddit links -> pages -> documents: link sources, Scrapy spider, WARC archive, extraction."""

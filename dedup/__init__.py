@@ -1,0 +1,1 @@
+"""Documents -> unique documents, and their overlap with benchmark texts."""

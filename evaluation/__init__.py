@@ -1,0 +1,1 @@
+"""Checkpoint -> zero-shot scores: one file per task, one scorer."""

@@ -1,0 +1,1 @@
+"""The order of the stages: Prefect flows, the command line and the report."""

@@ -1,0 +1,1 @@
+"""Token shards -> checkpoint: GPT-2, its training loop, sampling and tracking."""
