@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import orjson
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 
 from corpus.atomic import write_bytes
 from corpus.errors import WebtextError
@@ -33,11 +33,11 @@ class Shard(Section):
 class Counts(Section):
     """What a stage took in and what became of it: in = out + the sum of rejects, always."""
 
-    model_config = {"populate_by_name": True}
-
-    incoming: int = Field(alias="in")
+    incoming: int = Field(
+        validation_alias=AliasChoices("in", "incoming"), serialization_alias="in"
+    )
     out: int
-    rejects: dict[str, int] = {}
+    rejects: dict[str, int] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _nothing_vanishes(self) -> Self:
@@ -75,7 +75,7 @@ class Manifest(Section):
     inputs: dict[str, Input]
     shards: list[Shard]
     counts: Counts
-    figures: dict[str, int | float | str] = {}
+    figures: dict[str, int | float | str] = Field(default_factory=dict)
     """Further measurements of the stage, by name with unit: `num_train_tokens`, `best_loss`."""
     versions: dict[str, str]
     times: Times
@@ -105,7 +105,7 @@ def stage_key(
     """
     identity = {
         "stage": stage,
-        "config": config.model_dump(mode="json"),
+        "config": config.identity(),
         "inputs": dict(input_hashes),
         "versions": library_versions(libraries),
     }

@@ -5,6 +5,7 @@ folders in `inputs`, writes `output` and nothing else, and may be killed at any 
 finished stays, `StageWriter.is_done` tells it so the next time.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from corpus.errors import UsageError
 from corpus.manifest import (
     MANIFEST,
     Counts,
@@ -21,13 +23,14 @@ from corpus.manifest import (
     ShardKind,
     Times,
     content_hash,
+    is_finished,
     library_versions,
     read_manifest,
     write_manifest,
 )
 from corpus.schema import REJECTS
 from corpus.settings import Section
-from corpus.shards import file_sha256, num_rows, read_rows, shard_name, write_shard
+from corpus.shards import file_sha256, num_rows as shard_rows, read_rows, shard_name, write_shard
 
 Inputs = Mapping[str, Path]
 """The folders a stage reads, by role: `{"documents": data/documents/0123456789abcdef}`."""
@@ -64,6 +67,7 @@ class StageWriter:
         self,
         num_incoming: int,
         *,
+        num_out: int | None = None,
         libraries: tuple[str, ...] = (),
         figures: dict[str, int | float | str] | None = None,
     ) -> Manifest:
@@ -71,13 +75,16 @@ class StageWriter:
 
         Args:
             num_incoming: Items that the stage took in, counted at its input, not at its output.
+            num_out: Items that came out, where that is not the rows of the data shards.
             libraries: Distributions that shaped the bytes; their versions are recorded.
             figures: Further measurements, by name.
 
         Raises:
             ValueError: in is not out + rejects: a bug in the stage.
         """
-        shards = [_describe(path) for path in sorted(self.output.iterdir()) if _is_shard(path)]
+        paths = sorted(path for path in self.output.rglob("*") if _is_shard(path))
+        shards = [_describe(path, self.output) for path in paths]
+        num_rows = sum(shard.rows for shard in shards if shard.kind == "data")
         manifest = Manifest(
             stage=self.stage,
             config=self.config.model_dump(mode="json"),
@@ -85,7 +92,7 @@ class StageWriter:
             shards=shards,
             counts=Counts(
                 incoming=num_incoming,
-                out=sum(shard.rows for shard in shards if shard.kind == "data"),
+                out=num_rows if num_out is None else num_out,
                 rejects=count_rejects(self.output),
             ),
             figures=figures or {},
@@ -98,10 +105,20 @@ class StageWriter:
 
 
 def describe_input(path: Path) -> Input:
-    """An input's path and hash: a stage folder's content hash, a plain file's sha256."""
-    if path.is_dir():
+    """An input's path and hash: a stage's content hash, or over the bytes of a file or folder.
+
+    Raises:
+        UsageError: there is nothing at `path`.
+    """
+    if is_finished(path):
         return Input(path=str(path), hash=read_manifest(path).hash)
-    return Input(path=str(path), hash=file_sha256(path))
+    if path.is_file():
+        return Input(path=str(path), hash=file_sha256(path))
+    if path.is_dir():
+        return Input(path=str(path), hash=_folder_hash(path))
+    raise UsageError(
+        f"{path} does not exist", hint="Check the path in the recipe or on the command line."
+    )
 
 
 def data_shards(folder: Path, prefix: str = "") -> list[Path]:
@@ -130,12 +147,18 @@ def _is_shard(path: Path) -> bool:
     return path.is_file() and path.name != MANIFEST and not path.name.startswith(".")
 
 
-def _describe(path: Path) -> Shard:
-    kind = _kind(path)
+def _folder_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if _is_shard(path)):
+        digest.update(f"{path.relative_to(folder).as_posix()} {file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _describe(path: Path, folder: Path) -> Shard:
     return Shard(
-        name=path.name,
-        kind=kind,
-        rows=num_rows(path) if path.suffix == ".arrow" else 0,
+        name=path.relative_to(folder).as_posix(),
+        kind=_kind(path),
+        rows=shard_rows(path) if path.suffix == ".arrow" else 0,
         bytes=path.stat().st_size,
         sha256=file_sha256(path),
     )
@@ -144,6 +167,7 @@ def _describe(path: Path) -> Shard:
 def _kind(path: Path) -> ShardKind:
     if path.name.startswith("rejects-"):
         return "rejects"
-    if path.name.startswith("lineage-"):
+    # Logs, metrics and the optimizer's state hold times or differ in bytes from run to run.
+    if path.name.startswith("lineage-") or path.suffix in {".log", ".jsonl", ".pt"}:
         return "lineage"
-    return "data" if path.suffix == ".arrow" else "archive"
+    return "archive" if path.name.endswith(".warc.gz") else "data"
