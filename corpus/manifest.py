@@ -33,9 +33,7 @@ class Shard(Section):
 class Counts(Section):
     """What a stage took in and what became of it: in = out + the sum of rejects, always."""
 
-    incoming: int = Field(
-        validation_alias=AliasChoices("in", "incoming"), serialization_alias="in"
-    )
+    incoming: int = Field(validation_alias=AliasChoices("in", "incoming"), serialization_alias="in")
     out: int
     rejects: dict[str, int] = Field(default_factory=dict)
 

@@ -16,9 +16,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def map_in_processes(
-    function: Callable[[T], R], tasks: Iterable[T], workers: int
-) -> Iterator[R]:
+def map_in_processes(function: Callable[[T], R], tasks: Iterable[T], workers: int) -> Iterator[R]:
     """Yield `function(task)` for each task, as they finish, from `workers` processes.
 
     At most two tasks per worker are in flight, so `tasks` may be a long generator. `function`
