@@ -1,0 +1,88 @@
+"""Finds corpora and runs in the data folder by folder or by hash, and checks their bytes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from corpus.errors import UsageError, WebtextError
+from corpus.manifest import Manifest, is_finished, read_manifest
+from corpus.shards import file_sha256
+from flows.summary import corpus_hash, lineage
+
+
+def finished(data: Path, stage: str) -> list[tuple[Path, Manifest]]:
+    """The finished folders of one stage with their manifests, oldest first."""
+    folders = [path for path in (data / stage).glob("*") if is_finished(path)]
+    found = [(folder, read_manifest(folder)) for folder in folders]
+    return sorted(found, key=lambda pair: pair[1].times.finished)
+
+
+def find_corpus(data: Path, name: str) -> Path:
+    """The tokens folder that `name` means: a path, or the beginning of a corpus hash.
+
+    Raises:
+        UsageError: none or several match.
+    """
+    if is_finished(Path(name)):
+        return Path(name)
+    known = {corpus_hash(folder): folder for folder, _ in finished(data, "tokens")}
+    return _only(known, name, f"corpus in {data}", "webtext corpus list")
+
+
+def find_run(data: Path, name: str) -> Path:
+    """The run folder that `name` means: a path, or the beginning of a run id.
+
+    Raises:
+        UsageError: none or several match.
+    """
+    if is_finished(Path(name)):
+        return Path(name)
+    known = {folder.name: folder for folder, _ in finished(data, "runs")}
+    return _only(known, name, f"finished run in {data / 'runs'}", f"ls {data / 'runs'}")
+
+
+def latest_of(run_or_tokens: Path, stage: str, role: str) -> Path | None:
+    """The newest folder of `stage` whose input `role` is this folder; None where there is none."""
+    wanted = read_manifest(run_or_tokens).hash
+    matches = [
+        folder
+        for folder, manifest in finished(run_or_tokens.parents[1], stage)
+        if manifest.inputs[role].hash == wanted
+    ]
+    return matches[-1] if matches else None
+
+
+def verify_lineage(folder: Path) -> tuple[int, int]:
+    """Check each file of a corpus and of the stages before it against the manifests' sha256.
+
+    Returns:
+        How many files and bytes were read.
+
+    Raises:
+        WebtextError: a file is missing or its bytes are not what was written.
+    """
+    num_files = num_bytes = 0
+    for path, sha256 in _recorded_files(folder):
+        if not path.is_file():
+            raise WebtextError(f"{path} is missing", hint=_RESTORE)
+        if file_sha256(path) != sha256:
+            raise WebtextError(f"{path} is damaged: its sha256 is not {sha256}", hint=_RESTORE)
+        num_files += 1
+        num_bytes += path.stat().st_size
+    return num_files, num_bytes
+
+
+_RESTORE = "Move its folder away and run the command that made it again."
+
+
+def _recorded_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    for stage_folder in lineage(folder).values():
+        for shard in read_manifest(stage_folder).shards:
+            yield stage_folder / shard.name, shard.sha256
+
+
+def _only(known: dict[str, Path], name: str, what: str, listing: str) -> Path:
+    matches = [path for key, path in known.items() if key.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    problem = "there is no" if not matches else "there is more than one"
+    raise UsageError(f"{problem} {what} called {name}", hint=f"See: {listing}")

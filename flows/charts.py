@@ -1,0 +1,81 @@
+"""The report's charts, as SVG that stands in the page: no file, no script, no font of its own."""
+
+import io
+from collections.abc import Sequence
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+_INK, _MUTED, _BLUE, _ORANGE = "#1f2937", "#9ca3af", "#2563eb", "#d97706"
+
+_STYLE = {
+    "svg.fonttype": "none",  # text stays text: the page's font, selectable, searchable
+    "svg.hashsalt": "webtext",  # same data, same bytes
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.edgecolor": _MUTED,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+
+
+def bar_chart(labels: Sequence[str], values: Sequence[int], unit: str) -> str:
+    """Horizontal bars, the first on top, each with its value."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 0.4 + 0.27 * max(len(labels), 1)), layout="constrained")
+        axes = figure.subplots()
+        bars = axes.barh(labels, values, color=_BLUE, height=0.7)
+        axes.bar_label(bars, fmt="{:,.0f}", padding=4)
+        axes.invert_yaxis()
+        axes.margins(x=0.12)
+        axes.set_xlabel(unit)
+        axes.xaxis.set_visible(False)
+        axes.spines[["bottom", "left"]].set_visible(False)
+        axes.tick_params(left=False)
+        return _svg(figure)
+
+
+def length_histogram(lengths: Sequence[int]) -> str:
+    """How many documents have how many characters, on a logarithmic axis."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 2.6), layout="constrained")
+        axes = figure.subplots()
+        low, high = min(lengths), max(lengths) + 1
+        ratio = (high / low) ** (1 / 30)
+        axes.hist(lengths, bins=[low * ratio**i for i in range(31)], color=_BLUE)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.set_xlabel("characters per document")
+        axes.set_ylabel("documents")
+        return _svg(figure)
+
+
+def loss_curve(
+    steps: Sequence[int],
+    losses: Sequence[float],
+    val_steps: Sequence[int],
+    val_losses: Sequence[float],
+    unigram_loss: float | None,
+) -> str:
+    """Training and held-out loss by step, with the unigram model's loss as the bar to beat."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(steps, losses, color=_MUTED, linewidth=1, label="training")
+        axes.plot(val_steps, val_losses, color=_BLUE, marker="o", markersize=4, label="held-out")
+        if unigram_loss is not None:
+            axes.axhline(unigram_loss, color=_ORANGE, linestyle="--", label="unigram model")
+        axes.set_xlabel("step")
+        axes.set_ylabel("loss (nats per token)")
+        axes.legend(frameon=False)
+        return _svg(figure)
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    markup = buffer.getvalue()
+    return markup[markup.index("<svg") :]

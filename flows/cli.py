@@ -1,0 +1,309 @@
+"""The command line: `webtext demo`, `run`, `build`, `overlap`, `train`, `evaluate`, ..."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+
+from corpus.errors import UsageError, WebtextError
+
+# Commands import their flows when they run: Prefect and torch take seconds, `--help` should not,
+# and Prefect's settings must be in place before it is imported.
+
+app = typer.Typer(
+    name="webtext",
+    help="The GPT-2 paper as production software: Reddit links in, a scored GPT-2 and its reports "
+    "out.\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C. Run a stopped "
+    "or killed command again and it goes on where it was.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+corpus_app = typer.Typer(help="List, show and verify corpora.", no_args_is_help=True)
+app.add_typer(corpus_app, name="corpus")
+
+console = Console(stderr=False, highlight=False)
+
+Data = Annotated[Path, typer.Option("--data", help="Folder for everything webtext makes.")]
+Workers = Annotated[
+    int, typer.Option("--workers", min=1, help="Worker processes per stage. [default: CPU cores]")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe; repeatable."),
+]
+Benchmarks = Annotated[
+    Path | None,
+    typer.Option("--benchmarks", help="Folder of benchmark files (docs/data-format.md)."),
+]
+RecipeName = Annotated[str, typer.Argument(help="A TOML file, or the name of one that we ship.")]
+Corpus = Annotated[str, typer.Argument(help="A tokens folder, or the beginning of its hash.")]
+
+_DATA = Path("data")
+_CORES = os.cpu_count() or 1
+
+
+@app.command()
+def demo(
+    data: Data = _DATA,
+    workers: Workers = _CORES,
+    benchmarks: Benchmarks = None,
+    overrides: Overrides = None,
+) -> None:
+    """The whole pipeline, small and offline, on the docs of the installed Python packages."""
+    _run_recipe("demo", data, workers, benchmarks, overrides)
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    data: Data = _DATA,
+    workers: Workers = _CORES,
+    benchmarks: Benchmarks = None,
+    overrides: Overrides = None,
+) -> None:
+    """Every stage of a recipe: links, pages, documents, tokens, training, scores, report."""
+    _run_recipe(recipe, data, workers, benchmarks, overrides)
+
+
+@app.command()
+def build(
+    recipe: RecipeName,
+    until: Annotated[
+        str,
+        typer.Option(
+            help="Last stage to run.",
+            click_type=click.Choice(["links", "pages", "documents", "unique", "tokens"]),
+        ),
+    ] = "tokens",
+    data: Data = _DATA,
+    workers: Workers = _CORES,
+    overrides: Overrides = None,
+) -> None:
+    """Build a corpus: links -> pages -> documents -> unique -> tokens."""
+    from flows.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    with _prefect(data):
+        from flows.build_corpus import build_corpus
+
+        folder = build_corpus(loaded, data, workers, until)  # pyright: ignore[reportArgumentType]
+    from flows.summary import describe_corpus
+
+    if until == "tokens":
+        console.print(describe_corpus(folder))
+    console.print(f"{until}: {folder}")
+
+
+@app.command()
+def overlap(
+    corpus: Corpus,
+    recipe: Annotated[str, typer.Option(help="Recipe with the [overlap] section.")] = "webtext",
+    benchmarks: Benchmarks = None,
+    data: Data = _DATA,
+    workers: Workers = _CORES,
+    overrides: Overrides = None,
+) -> None:
+    """How much of each benchmark text is in a corpus's training split (paper, section 4)."""
+    from flows.catalog import find_corpus
+    from flows.recipe import load_recipe
+
+    loaded = load_recipe(recipe, _with_benchmarks(overrides, benchmarks))
+    tokens = find_corpus(data, corpus)
+    with _prefect(data):
+        from flows.report_overlap import report_overlap
+
+        folder = report_overlap(loaded, tokens, data, workers)
+    from flows.tables import overlap_table
+
+    console.print(overlap_table(folder))
+    console.print(f"overlap: {folder}")
+
+
+@app.command()
+def train(
+    recipe: RecipeName,
+    corpus: Annotated[str, typer.Option(help="A tokens folder, or the beginning of its hash.")],
+    data: Data = _DATA,
+    workers: Workers = _CORES,
+    overrides: Overrides = None,
+) -> None:
+    """Train the recipe's GPT-2 on a corpus; a stopped training goes on at its last checkpoint."""
+    from flows.catalog import find_corpus
+    from flows.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    tokens = find_corpus(data, corpus)
+    with _prefect(data):
+        from flows.train_model import train_model
+
+        folder = train_model(loaded, tokens, data, workers)
+    console.print(f"checkpoint: {folder / 'checkpoint'}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run folder, or the beginning of its id.")],
+    recipe: Annotated[str, typer.Option(help="Recipe with the [evaluate] section.")] = "webtext",
+    benchmarks: Benchmarks = None,
+    data: Data = _DATA,
+    workers: Workers = _CORES,
+    overrides: Overrides = None,
+) -> None:
+    """Score a run zero-shot: held-out perplexity, LAMBADA, WikiText."""
+    from flows.catalog import find_run
+    from flows.recipe import load_recipe
+    from flows.summary import lineage
+
+    loaded = load_recipe(recipe, _with_benchmarks(overrides, benchmarks))
+    folder = find_run(data, run)
+    with _prefect(data):
+        from flows.evaluate_model import evaluate_model
+
+        scores, _ = evaluate_model(loaded, folder, lineage(folder)["tokens"], data, workers)
+    from flows.tables import score_table
+
+    console.print(score_table(scores))
+    console.print(f"scores: {scores}")
+
+
+@app.command()
+def sample(
+    run: Annotated[str, typer.Argument(help="A run folder, or the beginning of its id.")],
+    prompt: Annotated[str, typer.Option(help="Text to go on from; empty: a new document.")] = "",
+    data: Data = _DATA,
+    overrides: Overrides = None,
+) -> None:
+    """Let a trained model write."""
+    from flows.catalog import find_run
+    from flows.recipe import load_recipe
+    from model.checkpoint import load_checkpoint
+    from model.sample import sample_text
+
+    config = load_recipe("webtext", overrides).sample
+    checkpoint = load_checkpoint(find_run(data, run) / "checkpoint")
+    console.print(prompt + sample_text(checkpoint, prompt, config), markup=False)
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="A run folder, or the beginning of its id.")],
+    data: Data = _DATA,
+) -> None:
+    """Write a run's report: one self-contained HTML page."""
+    from flows.catalog import find_run
+    from flows.render_report import render_report
+
+    console.print(f"report: {render_report(find_run(data, run))}")
+
+
+@corpus_app.command("list")
+def list_corpora(data: Data = _DATA) -> None:
+    """The corpora in the data folder, oldest first."""
+    from flows.tables import corpora_table
+
+    console.print(corpora_table(data))
+
+
+@corpus_app.command("show")
+def show_corpus(corpus: Corpus, data: Data = _DATA) -> None:
+    """A corpus's funnel, sizes and lineage."""
+    from flows.catalog import find_corpus
+    from flows.summary import describe_corpus
+
+    console.print(describe_corpus(find_corpus(data, corpus)))
+
+
+@corpus_app.command("verify")
+def verify(corpus: Corpus, data: Data = _DATA) -> None:
+    """Check every byte of a corpus, from links to tokens, against its manifests."""
+    from flows.catalog import find_corpus, verify_lineage
+
+    num_files, num_bytes = verify_lineage(find_corpus(data, corpus))
+    console.print(f"{num_files} files, {num_bytes / 1e6:,.1f} MB: every byte as the manifests say")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if show:
+        console.print(f"webtext {version('webtext')}")
+        raise typer.Exit
+
+
+def _run_recipe(
+    recipe: str,
+    data: Path,
+    workers: int,
+    benchmarks: Path | None,
+    overrides: list[str] | None,
+) -> None:
+    from flows.recipe import load_recipe
+
+    loaded = load_recipe(recipe, _with_benchmarks(overrides, benchmarks))
+    with _prefect(data):
+        from flows.run_pipeline import run_pipeline
+
+        path = run_pipeline(loaded, data, workers)
+    from flows.tables import closing_lines
+
+    console.print(closing_lines(path.parent, data))
+
+
+def _with_benchmarks(overrides: list[str] | None, benchmarks: Path | None) -> list[str]:
+    named = [] if benchmarks is None else [f"benchmarks={str(benchmarks)!r}"]
+    return [*(overrides or []), *named]
+
+
+@contextmanager
+def _prefect(data: Path) -> Iterator[None]:
+    from flows.display import open_display
+    from flows.embedded_prefect import embedded_prefect
+
+    with ExitStack() as stack:
+        with console.status("Starting Prefect (up to 30 s the first time)"):
+            stack.enter_context(embedded_prefect(data))
+        stack.enter_context(open_display(console))
+        yield
+
+
+def main() -> None:
+    """Run the command line; print failures as a message and a remedy, without a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: children are stopped
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        result = app(standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        errors.print("[yellow]Stopped.[/] Run the same command again: it goes on where it was.")
+        return 130
+    except WebtextError as exc:
+        errors.print(f"[red]Error:[/] {exc.message}", markup=True)
+        errors.print(f"  {exc.hint}", markup=False)
+        return 2 if isinstance(exc, UsageError) else 1
+    except Exception as exc:  # the last resort: a person gets one line and a file
+        log = Path("webtext-error.log").absolute()
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+        errors.print(f"[red]Error:[/] unexpected {type(exc).__name__}: {exc}", markup=True)
+        errors.print(f"  This is a bug in webtext. The traceback is in {log}", markup=False)
+        return 1

@@ -1,0 +1,188 @@
+"""What a person sees while stages run: a bar per stage on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress as Bars,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from corpus.runtime import Progress
+
+_LINE_EVERY_S = 10.0
+
+
+class Display(Protocol):
+    """Shows the stages of one command."""
+
+    def stage(self, name: str) -> Progress:
+        """A stage begins; the result takes its progress."""
+        ...
+
+    def done(self, name: str, outcome: str) -> None:
+        """A stage ended, now or in an earlier run."""
+        ...
+
+
+# A context variable, not a parameter: a flow's parameters are JSON in Prefect's records.
+_CURRENT: ContextVar[Display | None] = ContextVar("display", default=None)
+
+
+def current_display() -> Display:
+    """The display of the command that is running; lines on stderr where there is none."""
+    return _CURRENT.get() or LineDisplay(Console(stderr=True))
+
+
+@contextmanager
+def open_display(console: Console) -> Iterator[None]:
+    """Show stages on `console`: bars on a terminal, a line every ten seconds otherwise."""
+    if not console.is_terminal:
+        with _as_current(LineDisplay(console)):
+            yield
+        return
+    bars = Bars(
+        SpinnerColumn(finished_text="[green]✓"),
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=24),
+        _CountColumn(),
+        _RateColumn(),
+        TimeElapsedColumn(),
+        _LeftColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+        console=console,
+        refresh_per_second=4,
+    )
+    with bars, _as_current(BarDisplay(bars)):
+        yield
+
+
+@contextmanager
+def _as_current(display: Display) -> Iterator[None]:
+    token = _CURRENT.set(display)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+class BarDisplay:
+    """A live bar per stage."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._tasks: dict[str, Task] = {}
+
+    def stage(self, name: str) -> Progress:
+        """Add a bar."""
+        task_id = self._bars.add_task(name, total=None, note="", unit="")
+        self._tasks[name] = self._bars.tasks[-1]
+        return _Bar(self._bars, task_id)
+
+    def done(self, name: str, outcome: str) -> None:
+        """Fill the stage's bar and say what came of it."""
+        if name not in self._tasks:
+            self.stage(name)
+        task = self._tasks[name]
+        total = task.total or 1
+        self._bars.update(task.id, total=total, completed=total, note=outcome)
+
+
+class _Bar:
+    def __init__(self, bars: Bars, task_id: int) -> None:
+        self._bars = bars
+        self._task_id = task_id
+
+    def start(self, total: int | None, unit: str) -> None:
+        self._bars.reset(self._task_id, total=total, unit=unit)
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self._bars.advance(self._task_id, count)
+        if note:
+            self._bars.update(self._task_id, note=note)
+
+
+class _CountColumn(ProgressColumn):
+    """`812/1,200 pages`."""
+
+    def render(self, task: Task) -> Text:
+        unit = task.fields["unit"]
+        if not unit:
+            return Text("")
+        total = f"/{task.total:,.0f}" if task.total is not None else ""
+        return Text(f"{task.completed:,.0f}{total} {unit}")
+
+
+class _RateColumn(ProgressColumn):
+    """`95/s`."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed and task.fields["unit"] else "", style="cyan")
+
+
+class _LeftColumn(TimeRemainingColumn):
+    """`0:00:04 left`, and nothing once the stage is done."""
+
+    def render(self, task: Task) -> Text:
+        if task.finished or task.total is None:
+            return Text("")
+        return super().render(task) + Text(" left")
+
+
+class LineDisplay:
+    """Log lines: the start, every ten seconds, the end."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def stage(self, name: str) -> Progress:
+        """Nothing to say yet."""
+        return _Lines(self._console, name)
+
+    def done(self, name: str, outcome: str) -> None:
+        """Say what came of it."""
+        self._console.print(f"{name}: {outcome}", highlight=False, soft_wrap=True)
+
+
+class _Lines:
+    def __init__(self, console: Console, name: str) -> None:
+        self._console = console
+        self._name = name
+        self._total: int | None = None
+        self._unit = ""
+        self._done = 0
+        self._started = self._said = time.monotonic()
+
+    def start(self, total: int | None, unit: str) -> None:
+        self._total, self._unit, self._done = total, unit, 0
+        self._started = self._said = time.monotonic()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self._done += count
+        now = time.monotonic()
+        if now - self._said < _LINE_EVERY_S:
+            return
+        self._said = now
+        rate = self._done / (now - self._started)
+        left = ""
+        if self._total is not None and rate > 0:
+            left = f", {max(self._total - self._done, 0) / rate:.0f} s left"
+        total = f"/{self._total:,}" if self._total is not None else ""
+        self._console.print(
+            f"{self._name}: {self._done:,}{total} {self._unit}, {rate:,.1f}/s{left}"
+            + (f", {note}" if note else ""),
+            highlight=False,
+            soft_wrap=True,
+        )

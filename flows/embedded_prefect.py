@@ -1,0 +1,65 @@
+"""Prefect without a server to look after: one of our own, for as long as a command runs.
+
+Four traps of Prefect's own embedded mode are avoided here: its 20 s start-up limit, one server
+per worker process, a server left behind by kill -9, and task records lost at exit.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from corpus.child import run_child
+
+_QUIET = {
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # The display shows progress and the command line prints errors; Prefect's records keep both.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+}
+_COMPLETE_RECORDS = {
+    # Task runs are recorded in batches; a batch of one is too slow and is dropped at exit.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+}
+
+
+@contextmanager
+def embedded_prefect(data: Path) -> Iterator[str]:
+    """Make a Prefect API available to flows and yield its address.
+
+    Where PREFECT_API_URL is set, that server is used and nothing is started. Otherwise one is
+    started with its records in `data/prefect`; worker processes inherit its address, and it
+    ends with this context or with this process, however that ends.
+
+    Must be entered before anything imports prefect, which reads its settings on import.
+
+    Raises:
+        WebtextError: the server did not start; the message holds the end of its log.
+    """
+    os.environ.update(_QUIET)
+    if "PREFECT_API_URL" in os.environ:
+        yield os.environ["PREFECT_API_URL"]
+        return
+    home = (data / "prefect").resolve()
+    os.environ.update(_COMPLETE_RECORDS, PREFECT_HOME=str(home))
+    with closing(run_child(["flows.prefect_server"], log=home / "server.log")) as server:
+        os.environ["PREFECT_API_URL"] = next(server)["api_url"]
+        try:
+            yield os.environ["PREFECT_API_URL"]
+        finally:
+            _flush_records()
+            del os.environ["PREFECT_API_URL"]
+
+
+def _flush_records() -> None:
+    # Prefect sends events and logs from threads that outlive the flow; our server must outlive
+    # them. Imported here because importing prefect fixes its settings.
+    if "prefect" in sys.modules:
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogHandler
+
+        EventsWorker.drain_all()
+        APILogHandler().flush()

@@ -1,0 +1,148 @@
+"""A recipe: one TOML file that says which corpus to build, which GPT-2 to train, how to score it."""
+
+import difflib
+import sys
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from corpus.errors import UsageError
+from corpus.settings import Section
+from corpus.tokens import TokensConfig
+from crawler.crawl import CrawlConfig
+from crawler.extract import ExtractConfig
+from crawler.links import LinksConfig
+from dedup.overlap import OverlapConfig
+from dedup.unique import DedupConfig
+from evaluation.evaluate import EvaluateConfig
+from flows.demo_web import DemoWebConfig
+from model.config import ModelConfig, TrainConfig
+from model.sample import SampleConfig
+
+_RECIPE_FOLDERS = (
+    Path(__file__).parent.parent / "recipes",  # a checkout
+    Path(sys.prefix) / "share" / "webtext" / "recipes",  # an installed wheel
+)
+
+
+class Recipe(Section):
+    """Everything that decides a corpus, a model and its scores; a section per stage."""
+
+    name: str
+    """Short name, used for runs and reports."""
+    benchmarks: Path | None = None
+    """Folder of benchmark files, one sub-folder per set: docs/data-format.md has the layout."""
+    web: DemoWebConfig | None = None
+    """Make a small web and a dump that links to it, and crawl that instead of the real one."""
+    links: LinksConfig = LinksConfig()
+    """Which submissions become links."""
+    crawl: CrawlConfig = CrawlConfig()
+    """How links become pages."""
+    extract: ExtractConfig = ExtractConfig()
+    """How pages become documents."""
+    dedup: DedupConfig = DedupConfig()
+    """Which documents count as the same."""
+    tokens: TokensConfig = TokensConfig()
+    """The tokenizer, and the share of documents held out."""
+    overlap: OverlapConfig = OverlapConfig()
+    """How overlap with benchmark texts is measured."""
+    model: ModelConfig = ModelConfig()
+    """The size of the GPT-2."""
+    train: TrainConfig = TrainConfig()
+    """How it is trained."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """The tasks it is scored on."""
+    sample: SampleConfig = SampleConfig()
+    """The texts it writes for the report."""
+
+
+def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe and apply overrides such as `crawl.per_host_delay_s=2`.
+
+    Args:
+        name_or_path: A TOML file, or the name of one that comes with webtext: `demo`.
+        overrides: `section.key=value` each; the value is TOML, or else a string.
+
+    Raises:
+        UsageError: no such recipe, not TOML, an unknown key (the nearest one is named) or a
+            value of the wrong type.
+    """
+    path = _find(name_or_path)
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UsageError(f"{path} is not TOML: {exc}", hint="Mend the line it names.") from exc
+    for override in overrides or []:
+        _apply(tree, override)
+    try:
+        return Recipe.model_validate({"name": path.stem, **tree})
+    except ValidationError as exc:
+        raise UsageError(f"{path}: {_explain(exc)}", hint=_remedy(exc)) from exc
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with webtext."""
+    return sorted(
+        {path.stem for folder in _RECIPE_FOLDERS for path in folder.glob("*.toml")}
+    )
+
+
+def _find(name_or_path: str) -> Path:
+    candidates = [Path(name_or_path), *(f / f"{name_or_path}.toml" for f in _RECIPE_FOLDERS)]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise UsageError(
+        f"there is no recipe {name_or_path}",
+        hint=f"Name a TOML file, or one of: {', '.join(recipe_names())}.",
+    )
+
+
+def _apply(tree: dict, override: str) -> None:
+    key, equals, value = override.partition("=")
+    *sections, name = key.strip().split(".")
+    if not equals or not name:
+        raise UsageError(
+            f"--set {override} is not of the form key=value",
+            hint="Write for example: --set crawl.per_host_delay_s=2",
+        )
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise UsageError(
+                f"--set {override}: {section} is a value, not a section",
+                hint="See docs/architecture.md for the sections of a recipe.",
+            )
+    try:
+        tree[name] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        tree[name] = value.strip()
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key}"
+    return f"{key}: {first['msg']}, got {first['input']!r}"
+
+
+def _remedy(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if first["type"] != "extra_forbidden":
+        return "Give it a value of that kind."
+    *sections, name = map(str, first["loc"])
+    known = _fields(sections)
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if nearest:
+        return f"Did you mean {'.'.join([*sections, nearest[0]])}?"
+    return f"Known keys there: {', '.join(known)}."
+
+
+def _fields(sections: list[str]) -> list[str]:
+    model: type[BaseModel] = Recipe
+    for section in sections:
+        value = getattr(model.model_construct(), section, None) or DemoWebConfig()
+        model = type(value)
+    return list(model.model_fields)

@@ -1,0 +1,26 @@
+"""The whole recipe: links ... tokens, overlap, training, scores, samples, report."""
+
+from pathlib import Path
+
+from prefect import flow
+
+from flows.build_corpus import build_corpus
+from flows.evaluate_model import evaluate_model
+from flows.recipe import Recipe
+from flows.render_report import render_report
+from flows.report_overlap import report_overlap
+from flows.train_model import train_model
+
+
+@flow(name="run_pipeline", persist_result=False)
+def run_pipeline(recipe: Recipe, data: Path, workers: int = 1) -> Path:
+    """Run every stage of the recipe that is not done, and write the report.
+
+    Returns:
+        The report: `runs/ID/report.html`.
+    """
+    tokens = build_corpus(recipe, data, workers)
+    report_overlap(recipe, tokens, data, workers)
+    run = train_model(recipe, tokens, data, workers)
+    evaluate_model(recipe, run, tokens, data, workers)
+    return render_report(run)

@@ -1,0 +1,93 @@
+"""Runs one stage as a Prefect task: skip it if done, lock its folder, show it, record it."""
+
+import fcntl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from corpus.errors import WebtextError
+from corpus.manifest import Manifest, is_finished, read_manifest, stage_key
+from corpus.runtime import Runtime
+from corpus.settings import Section
+from corpus.stage import Inputs, describe_input
+from flows.display import current_display
+from flows.summary import count_phrase
+
+StageFunction = Callable[..., Manifest]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage function with what names its folder."""
+
+    name: str
+    """Also the folder below the data folder: `documents`."""
+    run: StageFunction
+    """`run(config, inputs, output, runtime) -> Manifest`."""
+    libraries: tuple[str, ...] = ()
+    """Distributions whose version changes the stage's bytes."""
+
+
+@task(cache_policy=NO_CACHE, task_run_name="{stage.name}", persist_result=False)
+def run_stage(
+    stage: Stage, config: Section, inputs: Mapping[str, Path], data: Path, workers: int
+) -> Path:
+    """Run a stage, or find it done; returns its folder.
+
+    Resume rests on the manifest, not on Prefect's cache, which does not look at outputs.
+
+    Raises:
+        WebtextError: another process is making the same folder, or the stage failed.
+    """
+    display = current_display()
+    output = stage_folder(stage, config, inputs, data)
+    if is_finished(output):
+        manifest = read_manifest(output)
+        display.done(stage.name, f"done before: {count_phrase(manifest)}")
+    else:
+        runtime = Runtime(workers=workers, progress=display.stage(stage.name))
+        with _locked(output):
+            manifest = stage.run(config, inputs, output, runtime)
+        display.done(stage.name, count_phrase(manifest))
+    create_table_artifact(
+        key=stage.name,
+        table=artifact_rows(manifest),
+        description=f"{stage.name} {output.name}: {count_phrase(manifest)}",
+    )
+    return output
+
+
+def stage_folder(stage: Stage, config: Section, inputs: Inputs, data: Path) -> Path:
+    """The folder that a stage writes for this config and these inputs."""
+    hashes = {role: describe_input(path).hash for role, path in inputs.items()}
+    return data / stage.name / stage_key(stage.name, config, hashes, stage.libraries)
+
+
+def artifact_rows(manifest: Manifest) -> list[dict[str, object]]:
+    """A manifest's counts and figures as the rows of a table."""
+    rows: list[dict[str, object]] = [
+        {"what": "in", "value": manifest.counts.incoming},
+        {"what": "out", "value": manifest.counts.out},
+    ]
+    rows += [{"what": f"rejected: {k}", "value": v} for k, v in manifest.counts.rejects.items()]
+    rows += [{"what": name, "value": value} for name, value in manifest.figures.items()]
+    return [*rows, {"what": "seconds", "value": round(manifest.times.seconds, 1)}]
+
+
+@contextmanager
+def _locked(output: Path) -> Iterator[None]:
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise WebtextError(
+                f"another webtext process is making {output}",
+                hint="Wait for it, or stop it; then run the same command again.",
+            ) from exc
+        yield

@@ -1,0 +1,66 @@
+"""Manifests in words and tables: the funnel from links to tokens, the corpus hash, the lineage."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from corpus.manifest import Manifest, is_finished, read_manifest
+
+CORPUS_STAGES = ("links", "pages", "documents", "unique", "tokens")
+"""The stages from Reddit's links to token shards, in order."""
+
+
+@dataclass(frozen=True)
+class FunnelRow:
+    """One stage of the funnel."""
+
+    stage: str
+    incoming: int
+    out: int
+    rejects: dict[str, int]
+
+
+def count_phrase(manifest: Manifest) -> str:
+    """`1,203 -> 1,112 (low_score 61, same_url 30)`."""
+    counts = manifest.counts
+    dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.rejects.items())
+    return f"{counts.incoming:,} → {counts.out:,}" + (f" ({dropped})" if dropped else "")
+
+
+def corpus_hash(tokens: Path) -> str:
+    """The name of a corpus: over its documents (ids, URLs, text) and its tokens (hex, 16).
+
+    Args:
+        tokens: A finished tokens folder.
+    """
+    manifest = read_manifest(tokens)
+    both = f"{manifest.inputs['documents'].hash} {manifest.hash}"
+    return hashlib.sha256(both.encode()).hexdigest()[:16]
+
+
+def lineage(folder: Path) -> dict[str, Path]:
+    """The stage folders that `folder` was made from, itself included, by stage name.
+
+    Inputs that are no stage of ours (dumps, benchmark files) are left out.
+    """
+    manifest = read_manifest(folder)
+    found = {manifest.stage: folder}
+    for source in manifest.inputs.values():
+        # Stage folders lie side by side, so a data folder that was moved is still whole.
+        path = folder.parents[1].joinpath(*Path(source.path).parts[-2:])
+        if is_finished(path):
+            found = {**lineage(path), **found}
+    return found
+
+
+def funnel(tokens: Path) -> Iterator[FunnelRow]:
+    """The counts of each stage from links to tokens.
+
+    Args:
+        tokens: A finished tokens folder.
+    """
+    folders = lineage(tokens)
+    for stage in CORPUS_STAGES:
+        counts = read_manifest(folders[stage]).counts
+        yield FunnelRow(stage, counts.incoming, counts.out, counts.rejects)

@@ -1,0 +1,27 @@
+"""Token shards -> a trained GPT-2."""
+
+from pathlib import Path
+
+from prefect import flow
+
+from flows.recipe import Recipe
+from flows.run_stage import Stage, run_stage
+from flows.track_runs import track_training
+from model import launch
+
+RUN = Stage("runs", launch.run, ("torch",))
+
+
+@flow(name="train_model", persist_result=False)
+def train_model(recipe: Recipe, tokens: Path, data: Path, workers: int = 1) -> Path:
+    """Train the recipe's GPT-2 on `tokens`, going on from the last checkpoint if there is one.
+
+    Returns:
+        The run folder, with `checkpoint/` inside.
+
+    Raises:
+        WebtextError: training failed; the last checkpoint is kept.
+    """
+    run = run_stage(RUN, launch.settings(recipe.model, recipe.train), {"tokens": tokens}, data, workers)
+    track_training(recipe, run, tokens, data)
+    return run
