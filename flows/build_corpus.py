@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from prefect import flow
 
@@ -13,6 +12,7 @@ from dedup import unique
 from flows import demo_web
 from flows.recipe import Recipe
 from flows.run_stage import Stage, run_stage
+from flows.summary import CorpusStage
 from flows.track_runs import track_corpus
 
 WEB = Stage("web", demo_web.run)
@@ -21,9 +21,6 @@ PAGES = Stage("pages", crawl.run)
 DOCUMENTS = Stage("documents", extract.run, ("trafilatura", "lxml"))
 UNIQUE = Stage("unique", unique.run, ("pybloom-live",))
 TOKENS = Stage("tokens", tokens.run, ("gigatoken",))
-
-CorpusStage = Literal["links", "pages", "documents", "unique", "tokens"]
-
 
 @flow(name="build_corpus", persist_result=False)
 def build_corpus(
@@ -74,7 +71,7 @@ def _sources(
     """The dumps to read links from, and the archive to replay instead of the network, if any."""
     if recipe.web is not None:
         web = run_stage(WEB, recipe.web, {}, data, workers)
-        return {"dump-0": web / demo_web.DUMP}, {"replay": web}
+        return {"dump-0": web / "dump" / "RS_demo.zst"}, {"replay": web}
     if not recipe.links.dumps:
         raise UsageError(
             f"recipe {recipe.name} names no submission dumps",

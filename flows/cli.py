@@ -10,11 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
 from corpus.errors import UsageError, WebtextError
+from flows.summary import CorpusStage
 
 # Commands import their flows when they run: Prefect and torch take seconds, `--help` should not,
 # and Prefect's settings must be in place before it is imported.
@@ -50,6 +50,7 @@ RecipeName = Annotated[str, typer.Argument(help="A TOML file, or the name of one
 Corpus = Annotated[str, typer.Argument(help="A tokens folder, or the beginning of its hash.")]
 
 _DATA = Path("data")
+_STOPPED = 130  # what typer exits with after Ctrl-C
 _CORES = os.cpu_count() or 1
 
 
@@ -79,13 +80,7 @@ def run(
 @app.command()
 def build(
     recipe: RecipeName,
-    until: Annotated[
-        str,
-        typer.Option(
-            help="Last stage to run.",
-            click_type=click.Choice(["links", "pages", "documents", "unique", "tokens"]),
-        ),
-    ] = "tokens",
+    until: Annotated[CorpusStage, typer.Option(help="Last stage to run.")] = "tokens",
     data: Data = _DATA,
     workers: Workers = _CORES,
     overrides: Overrides = None,
@@ -97,8 +92,8 @@ def build(
     with _prefect(data):
         from flows.build_corpus import build_corpus
 
-        folder = build_corpus(loaded, data, workers, until)  # pyright: ignore[reportArgumentType]
-    from flows.summary import describe_corpus
+        folder = build_corpus(loaded, data, workers, until)
+    from flows.tables import describe_corpus
 
     if until == "tokens":
         console.print(describe_corpus(folder))
@@ -219,7 +214,7 @@ def list_corpora(data: Data = _DATA) -> None:
 def show_corpus(corpus: Corpus, data: Data = _DATA) -> None:
     """A corpus's funnel, sizes and lineage."""
     from flows.catalog import find_corpus
-    from flows.summary import describe_corpus
+    from flows.tables import describe_corpus
 
     console.print(describe_corpus(find_corpus(data, corpus)))
 
@@ -287,23 +282,19 @@ def main() -> None:
 def _exit_code() -> int:
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        result = app(standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as exit_:
-        return exit_.exit_code
-    except click.ClickException as exc:
-        exc.show()
-        return 2
-    except (KeyboardInterrupt, click.Abort):
-        errors.print("[yellow]Stopped.[/] Run the same command again: it goes on where it was.")
-        return 130
+        app()
+    except SystemExit as exc:
+        if exc.code == _STOPPED:
+            errors.print("Stopped. Run the same command again: it goes on where it was.")
+        return exc.code if isinstance(exc.code, int) else 0
     except WebtextError as exc:
-        errors.print(f"[red]Error:[/] {exc.message}", markup=True)
+        errors.print(f"Error: {exc.message}", style="red", markup=False)
         errors.print(f"  {exc.hint}", markup=False)
         return 2 if isinstance(exc, UsageError) else 1
-    except Exception as exc:  # the last resort: a person gets one line and a file
+    except Exception as exc:  # the last resort: a person gets one line, and the rest in a file
         log = Path("webtext-error.log").absolute()
         log.write_text(traceback.format_exc(), encoding="utf-8")
-        errors.print(f"[red]Error:[/] unexpected {type(exc).__name__}: {exc}", markup=True)
+        errors.print(f"Error: unexpected {type(exc).__name__}: {exc}", style="red", markup=False)
         errors.print(f"  This is a bug in webtext. The traceback is in {log}", markup=False)
         return 1
+    return 0

@@ -17,7 +17,7 @@ from dedup.overlap import OverlapConfig
 from dedup.unique import DedupConfig
 from evaluation.evaluate import EvaluateConfig
 from flows.demo_web import DemoWebConfig
-from model.config import ModelConfig, TrainConfig
+from model.settings import ModelConfig, TrainConfig
 from model.sample import SampleConfig
 
 _RECIPE_FOLDERS = (

@@ -8,6 +8,7 @@ from dedup import overlap
 from flows.recipe import Recipe
 from flows.run_stage import Stage, run_stage
 from flows.summary import lineage
+from flows.track_runs import track_overlap
 
 OVERLAP = Stage("overlap", overlap.run)
 
@@ -28,4 +29,6 @@ def report_overlap(recipe: Recipe, tokens: Path, data: Path, workers: int = 1) -
     inputs = {"documents": lineage(tokens)["unique"], "tokens": tokens}
     if recipe.benchmarks is not None:
         inputs["benchmarks"] = recipe.benchmarks
-    return run_stage(OVERLAP, recipe.overlap, inputs, data, workers)
+    overlap_folder = run_stage(OVERLAP, recipe.overlap, inputs, data, workers)
+    track_overlap(recipe, overlap_folder, tokens, data)
+    return overlap_folder

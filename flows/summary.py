@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from corpus.manifest import Manifest, is_finished, read_manifest
 
-CORPUS_STAGES = ("links", "pages", "documents", "unique", "tokens")
+CorpusStage = Literal["links", "pages", "documents", "unique", "tokens"]
+CORPUS_STAGES: tuple[CorpusStage, ...] = get_args(CorpusStage)
 """The stages from Reddit's links to token shards, in order."""
 
 

@@ -6,10 +6,10 @@ from prefect import flow
 
 from flows.recipe import Recipe
 from flows.run_stage import Stage, run_stage
-from flows.track_runs import track_training
-from model import launch
+from flows.track_runs import tracked_training
+from model.settings import RunConfig
 
-RUN = Stage("runs", launch.run, ("torch",))
+RUN = Stage("runs", tracked_training, ("torch",))
 
 
 @flow(name="train_model", persist_result=False)
@@ -22,6 +22,5 @@ def train_model(recipe: Recipe, tokens: Path, data: Path, workers: int = 1) -> P
     Raises:
         WebtextError: training failed; the last checkpoint is kept.
     """
-    run = run_stage(RUN, launch.settings(recipe.model, recipe.train), {"tokens": tokens}, data, workers)
-    track_training(recipe, run, tokens, data)
-    return run
+    config = RunConfig(model=recipe.model, train=recipe.train)
+    return run_stage(RUN, config, {"tokens": tokens}, data, workers)

@@ -1,0 +1,101 @@
+"""What commands print at their end: the funnel, the scores, the overlap, and where it all lies."""
+
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from corpus.manifest import read_manifest
+from dedup.overlap import summarise
+from evaluation.evaluate import score_table as read_scores
+from flows.catalog import finished, latest_of
+from flows.summary import FunnelRow, corpus_hash, funnel, lineage
+
+
+def closing_lines(run: Path, data: Path) -> RenderableType:
+    """The last thing that `webtext demo` and `webtext run` print."""
+    tokens = lineage(run)["tokens"]
+    parts: list[RenderableType] = ["", funnel_table(tokens), ""]
+    scores = latest_of(run, "scores", "run")
+    if scores is not None:
+        parts += [score_table(scores), ""]
+    places = Table.grid(padding=(0, 2))
+    places.add_row("corpus", corpus_hash(tokens))
+    places.add_row("report", str(run / "report.html"))
+    places.add_row("checkpoint", str(run / "checkpoint"))
+    places.add_row("MLflow", f"mlflow ui --backend-store-uri sqlite:///{data / 'mlflow/mlflow.db'}")
+    places.add_row("Prefect", f"PREFECT_HOME={data.resolve() / 'prefect'} prefect server start")
+    return Group(*parts, places)
+
+
+def describe_corpus(tokens: Path) -> RenderableType:
+    """A corpus: its hash, funnel, sizes and the folders it was made from."""
+    manifest = read_manifest(tokens)
+    figures = ", ".join(f"{name} {_number(value)}" for name, value in manifest.figures.items())
+    folders = Table.grid(padding=(0, 2))
+    for stage, folder in lineage(tokens).items():
+        folders.add_row(stage, str(folder))
+    title = f"corpus {corpus_hash(tokens)}, made {manifest.times.finished:%Y-%m-%d %H:%M} UTC"
+    return Group(title, "", funnel_table(tokens), "", figures, "", folders)
+
+
+def funnel_table(tokens: Path) -> Table:
+    """From links to tokens: in, out, and what was dropped by reason."""
+    table = _table("stage", "in>", "out>", "dropped, by reason")
+    for row in funnel(tokens):
+        table.add_row(row.stage, f"{row.incoming:,}", f"{row.out:,}", _dropped(row))
+    return table
+
+
+def score_table(scores: Path) -> Table:
+    """A run's scores beside the paper's."""
+    table = _table("task", "metric", "value>", "paper 117M>", "paper 1542M>")
+    for row in read_scores(scores):
+        paper = (_number(row.paper_117M), _number(row.paper_1542M))
+        table.add_row(row.task, row.metric, _number(row.value), *paper)
+    return table
+
+
+def overlap_table(overlap: Path) -> Table:
+    """The paper's table 6: the share of each text's n-grams found in the training split."""
+    table = _table("text", "examples>", "n-grams>", "found %>", "mean %>", "over 15 %>")
+    for row in summarise(overlap):
+        counts = (f"{row.num_examples:,}", f"{row.num_ngrams:,}")
+        shares = (row.percent_found, row.mean, row.percent_examples_over_15)
+        table.add_row(row.name, *counts, *(f"{share:.2f}" for share in shares))
+    return table
+
+
+def corpora_table(data: Path) -> Table:
+    """Every corpus in the data folder, oldest first."""
+    table = _table("corpus", "made", "documents>", "train tokens>", "val tokens>", "folder")
+    for folder, manifest in finished(data, "tokens"):
+        sizes = [manifest.figures[f"num_{split}_tokens"] for split in ("train", "val")]
+        table.add_row(
+            corpus_hash(folder),
+            f"{manifest.times.finished:%Y-%m-%d %H:%M}",
+            f"{manifest.counts.out:,}",
+            *(_number(size) for size in sizes),
+            str(folder),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        right = column.endswith(">")
+        table.add_column(column.rstrip(">"), justify="right" if right else "left")
+    return table
+
+
+def _dropped(row: FunnelRow) -> str:
+    return ", ".join(f"{reason} {count:,}" for reason, count in row.rejects.items())
+
+
+def _number(value: float | str | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else value

@@ -1,0 +1,118 @@
+"""The recipe sections of a model and its training; imports no torch, so that a flow may read it."""
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from corpus.settings import Section
+
+
+class ModelConfig(Section):
+    """The shape of a GPT-2; the defaults are the smallest model of the paper (table 2: 117M)."""
+
+    block_size: int = Field(default=1024, ge=1)
+    """Tokens of context (paper section 2.3)."""
+
+    n_layer: int = Field(default=12, ge=1)
+    """Transformer blocks."""
+
+    n_head: int = Field(default=12, ge=1)
+    """Attention heads per block."""
+
+    n_embd: int = Field(default=768, ge=1)
+    """Width of the residual stream; a multiple of `n_head`."""
+
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of activations dropped in training. The paper's models underfit, so none."""
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.n_embd % self.n_head:
+            raise ValueError(f"n_embd ({self.n_embd}) is not a multiple of n_head ({self.n_head})")
+        return self
+
+
+class GPT2Config(ModelConfig):
+    """A model's shape with the size of the vocabulary, which the token shards decide."""
+
+    vocab_size: int = Field(default=50_257, ge=1)
+    """Token ids, end-of-text included."""
+
+
+class TrainConfig(Section):
+    """How a model is trained. The paper names the batch only; the rest follows GPT-3's table 2.1.
+
+    Device and processes change the order of floating-point sums and with it the last bits of the
+    weights, not which batches are seen.
+    """
+
+    OPERATIONAL: ClassVar[frozenset[str]] = frozenset({"checkpoint_every", "device", "processes"})
+
+    steps: int = Field(default=20_000, ge=1)
+    """Optimizer steps. 20,000 of 512 windows of 1,024 tokens are 10.5 billion tokens."""
+
+    batch_size: int = Field(default=512, ge=1)
+    """Windows per optimizer step, over all processes (512: paper section 2.3)."""
+
+    micro_batch_size: int = Field(default=8, ge=1)
+    """Windows that one process computes at once; gradients accumulate up to `batch_size`."""
+
+    lr: float = Field(default=6e-4, gt=0)
+    """Highest learning rate, reached after `warmup_steps`."""
+
+    min_lr: float = Field(default=6e-5, ge=0)
+    """Learning rate at the end of the cosine."""
+
+    warmup_steps: int = Field(default=700, ge=0)
+    """Steps of linear warm-up (375 million tokens in GPT-3)."""
+
+    weight_decay: float = Field(default=0.1, ge=0)
+    """AdamW's decay of the matrices; biases and layer norms have none."""
+
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """AdamW's decay of the mean of gradients."""
+
+    beta2: float = Field(default=0.95, ge=0, lt=1)
+    """AdamW's decay of the mean of squared gradients."""
+
+    grad_clip: float = Field(default=1.0, gt=0)
+    """Highest norm of the gradient over all parameters."""
+
+    eval_every: int = Field(default=250, ge=1)
+    """Steps between measurements of the held-out loss; the last step always has one."""
+
+    eval_windows: int = Field(default=512, ge=1)
+    """At most so many windows, spread evenly over the val split, make the held-out loss."""
+
+    checkpoint_every: int = Field(default=250, ge=1)
+    """Steps between checkpoints: what a kill can cost."""
+
+    seed: int = 0
+    """Decides the initial weights, the order of the windows, and the dropout."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; "auto" is CUDA if there is any."""
+
+    processes: int = Field(default=1, ge=1)
+    """Data-parallel processes on this machine: one per GPU."""
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Self:
+        at_once = self.micro_batch_size * self.processes
+        if self.batch_size % at_once:
+            raise ValueError(
+                f"batch_size ({self.batch_size}) is not a multiple of micro_batch_size x processes "
+                f"({self.micro_batch_size} x {self.processes})"
+            )
+        return self
+
+
+class RunConfig(Section):
+    """What decides a training run: the recipe's `[model]` and `[train]`."""
+
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+
+    def identity(self) -> dict[str, object]:
+        """The fields of both sections that decide the weights."""
+        return {"model": self.model.identity(), "train": self.train.identity()}

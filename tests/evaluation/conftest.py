@@ -1,0 +1,63 @@
+"""A tiny GPT-2 with a byte vocabulary, a tokens folder, and the real benchmark files."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from corpus.schema import tokens_schema
+from corpus.settings import Section
+from corpus.shards import shard_name, write_shard
+from corpus.stage import StageWriter
+from corpus.tokenizer import Tokenizer
+from model.gpt2 import GPT2
+from model.settings import GPT2Config
+
+
+class NoConfig(Section):
+    """The folders here come from no real stage."""
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_merges([])
+
+
+@pytest.fixture(scope="session")
+def model(tokenizer) -> GPT2:
+    torch.manual_seed(1)
+    config = GPT2Config(
+        block_size=32, n_layer=2, n_head=2, n_embd=16, vocab_size=tokenizer.vocab_size
+    )
+    network = GPT2(config)
+    with torch.no_grad():  # larger weights: predictions that differ from token to token
+        for parameter in network.parameters():
+            parameter.mul_(4)
+    return network.eval()
+
+
+@pytest.fixture
+def make_tokens(tmp_path, tokenizer):
+    def make(train: list[str], val: list[str]) -> Path:
+        writer = StageWriter("tokens", NoConfig(), {}, tmp_path / "tokens")
+        for split, texts in (("train", train), ("val", val)):
+            rows = [
+                {"id": str(i), "tokens": [*tokenizer.encode(text), tokenizer.end_of_text]}
+                for i, text in enumerate(texts)
+            ]
+            path = tmp_path / "tokens" / shard_name(split, 0)
+            write_shard(path, rows, tokens_schema(tokenizer.vocab_size))
+        writer.finish(len(train) + len(val))
+        return tmp_path / "tokens"
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def benchmarks() -> Path:
+    default = Path(__file__).parents[2].parent / "shared" / "data"
+    folder = Path(os.environ.get("WEBTEXT_TEST_DATA", default)) / "benchmarks"
+    if not folder.is_dir():
+        pytest.skip(f"no benchmark files at {folder}")
+    return folder

@@ -1,0 +1,150 @@
+"""Each task measures what its protocol says, on the published files."""
+
+import math
+
+import numpy as np
+import pytest
+
+from corpus.benchmarks import lambada_passages, wikitext_articles
+from corpus.errors import UsageError, WebtextError
+from evaluation.heldout import score_heldout, unigram_logprobs
+from evaluation.lambada import score_lambada, split_last_word
+from evaluation.paper import TABLE_3, paper_value
+from evaluation.scorer import Scorer
+from evaluation.task import NoExamplesError, Subject
+from evaluation.wikitext import count_words, detokenize, score_wikitext
+
+
+@pytest.fixture
+def subject_of(model, tokenizer, tmp_path):
+    def make(tokens=tmp_path, benchmarks=None, max_examples=None) -> Subject:
+        scorer = Scorer(model, tokenizer.end_of_text)
+        return Subject(scorer, tokenizer, tokens, benchmarks, max_examples)
+
+    return make
+
+
+def test_heldout_equals_scoring_each_document_alone(subject_of, make_tokens, tokenizer):
+    texts = ["some held-out text, longer than a block of 32 tokens", "short", ""]
+    tokens = make_tokens(["the train split's text"], texts)
+    subject = subject_of(tokens)
+    scores = {score.metric: score for score in score_heldout(subject)}
+    streams = [[*tokenizer.encode(text), tokenizer.end_of_text] for text in texts]
+    total = sum(subject.scorer.rolling_loglikelihood(streams))
+    num_tokens = sum(map(len, streams))
+    assert scores["loss"].value == pytest.approx(-total / num_tokens)
+    assert scores["perplexity"].value == pytest.approx(math.exp(scores["loss"].value))
+    assert (scores["loss"].num_examples, scores["loss"].num_tokens) == (3, num_tokens)
+    gain = scores["unigram_loss"].value - scores["loss"].value
+    assert scores["gain"].value == pytest.approx(gain)
+
+
+def test_unigram_counts_are_add_one_smoothed(make_tokens, tokenizer):
+    tokens = make_tokens(["aab"], ["a"])
+    probabilities = np.exp(unigram_logprobs(tokens, tokenizer.vocab_size))
+    num_train = 4  # a a b and end-of-text
+    assert probabilities.sum() == pytest.approx(1)
+    [a, b, c] = (tokenizer.encode(letter)[0] for letter in "abc")
+    assert probabilities[[a, b, c]] * (257 + num_train) == pytest.approx([3, 2, 1])
+
+
+def test_a_split_without_documents_has_no_score(subject_of, make_tokens):
+    with pytest.raises(NoExamplesError, match="no document"):
+        score_heldout(subject_of(make_tokens(["text"], [])))
+
+
+def test_tokens_of_a_larger_vocabulary_are_refused(make_tokens):
+    with pytest.raises(UsageError, match="not in the model's vocabulary of 10"):
+        unigram_logprobs(make_tokens(["text"], ["text"]), 10)
+
+
+def test_lambada_equals_pairs_scored_by_hand(subject_of, benchmarks, tokenizer):
+    subject = subject_of(benchmarks=benchmarks, max_examples=40)
+    perplexity, accuracy = score_lambada(subject)
+    pairs = []
+    for passage in list(lambada_passages(benchmarks))[:40]:
+        word = passage.split(" ")[-1]
+        context = tokenizer.encode(passage[: -len(word) - 1])
+        pairs.append((context, tokenizer.encode(" " + word)))
+    scores = subject.scorer.loglikelihood(pairs)
+    mean = sum(score.logprob for score in scores) / 40
+    assert perplexity.value == pytest.approx(math.exp(-mean))
+    assert accuracy.value == 100 * sum(score.is_greedy for score in scores) / 40
+    assert perplexity.num_examples == 40
+    assert perplexity.num_tokens == sum(len(word) for _, word in pairs)
+
+
+def test_all_lambada_passages_have_a_context_and_a_last_word(benchmarks):
+    passages = list(lambada_passages(benchmarks))
+    assert len(passages) == 5153
+    for passage in passages:
+        context, word = split_last_word(passage)
+        assert context + word == passage.rstrip()
+        assert word.startswith(" ")
+        assert " " not in word[1:]
+
+
+def test_a_single_word_is_all_target():
+    assert split_last_word("word ") == ("", "word")
+
+
+@pytest.mark.parametrize("name", ["wikitext2", "wikitext103"])
+def test_wikitext_is_sixty_articles_with_the_published_word_count(benchmarks, name):
+    articles = list(wikitext_articles(benchmarks, name))
+    text = (benchmarks / name / "wiki.test.tokens").read_text(encoding="utf-8")
+    assert len(articles) == 60  # paper section 4
+    assert "".join(articles) == text
+    assert count_words(text) == 245_569
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        (" a guest @-@ starring role in 1 @,@ 000 @.@ 5 ", "a guest-starring role in 1,000.5"),
+        (
+            ' the episode , " Teddy \'s Story " , of <unk> .',
+            'the episode, "Teddy\'s Story", of <unk>.',
+        ),
+        (" Doctors ( 2006 ) ; it was n't [ 1 ] !", "Doctors (2006); it wasn't [1]!"),
+        (" = = = 2000 to 2005 = = = ", "=== 2000 to 2005 ==="),
+        (" the actors ' roles at 5 ° : cold", "the actors' roles at 5°: cold"),
+        (" $ 5 and £ 6", "$5 and £6"),
+        (" \n = Title = \n \n Text . \n", "\n= Title =\n\nText.\n"),
+    ],
+)
+def test_detokenized_text_reads_as_written(tokens, text):
+    assert detokenize(tokens) == text
+
+
+def test_detokenizing_keeps_lines_and_loses_no_letter(benchmarks):
+    text = "".join(wikitext_articles(benchmarks, "wikitext2"))
+    written = detokenize(text)
+    assert written.count("\n") == text.count("\n")
+    letters = [character for character in text if character.isalnum()]
+    assert [character for character in written if character.isalnum()] == letters
+
+
+def test_wikitext_perplexity_is_per_original_word(subject_of, benchmarks, tokenizer, tmp_path):
+    (tmp_path / "wikitext2").mkdir()
+    text = " \n = Title = \n \n A guest @-@ starring role , here . \n"
+    (tmp_path / "wikitext2" / "wiki.test.tokens").write_text(text)
+    subject = subject_of(benchmarks=tmp_path)
+    words, tokens = score_wikitext(subject, "wikitext2")
+    stream = tokenizer.encode("\n= Title =\n\nA guest-starring role, here.\n")
+    [logprob] = subject.scorer.rolling_loglikelihood([stream])
+    assert words.value == pytest.approx(math.exp(-logprob / (11 + 4)))
+    assert tokens.value == pytest.approx(math.exp(-logprob / len(stream)))
+
+
+def test_a_foreign_file_is_named_with_its_line(tmp_path, subject_of):
+    (tmp_path / "lambada").mkdir()
+    (tmp_path / "lambada" / "lambada_test.jsonl").write_text('{"text": "a b"}\n[1]\n')
+    with pytest.raises(WebtextError, match=r"lambada_test\.jsonl .* line 2"):
+        score_lambada(subject_of(benchmarks=tmp_path))
+
+
+def test_the_papers_numbers_are_those_of_table_3():
+    assert paper_value("lambada", "accuracy_percent", "1542M") == 63.24
+    assert paper_value("wikitext103", "word_perplexity", "117M") == 37.50
+    assert paper_value("heldout", "loss", "117M") is None
+    assert len(TABLE_3) == 10
