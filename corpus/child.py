@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import orjson
@@ -23,7 +23,7 @@ _GRACE_S = 10
 
 def run_child(
     arguments: list[str], log: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[dict]:
+) -> Generator[dict, None, None]:
     """Run `python -m ARGUMENTS...` and yield each JSON object that it prints.
 
     The child's stdin is a pipe that we hold: when we are gone, by whatever signal, it reads the

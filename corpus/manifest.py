@@ -100,12 +100,13 @@ def stage_key(
         config: The recipe section that the stage reads.
         input_hashes: The hash of each input, by role.
         libraries: Distributions that shape the stage's bytes; a new version makes a new folder.
+            Our own, `webtext`, is among them except where making again costs too much: pages.
     """
     identity = {
         "stage": stage,
         "config": config.identity(),
         "inputs": dict(input_hashes),
-        "versions": library_versions(libraries),
+        "versions": {name: version(name) for name in libraries},
     }
     encoded = orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(encoded).hexdigest()[:16]
@@ -113,7 +114,7 @@ def stage_key(
 
 def library_versions(libraries: tuple[str, ...]) -> dict[str, str]:
     """The installed version of webtext and of each distribution in `libraries`."""
-    return {name: version(name) for name in ("webtext", *libraries)}
+    return {name: version(name) for name in sorted({"webtext", *libraries})}
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -54,6 +54,9 @@ _WALL = re.compile(
 )
 
 
+LIBRARIES = ("webtext", "trafilatura", "lxml", "w3lib")
+
+
 class ExtractConfig(Section):
     """How pages become documents."""
 
@@ -126,7 +129,7 @@ def run(config: ExtractConfig, inputs: Inputs, output: Path, runtime: Runtime) -
     if todo:  # also for one worker: the pages are hostile, this process is not to be their victim
         for num_done in map_in_processes(_extract_unit, todo, runtime.workers):
             runtime.progress.advance(num_done)
-    return writer.finish(num_pages, libraries=("trafilatura", "lxml", "w3lib"))
+    return writer.finish(num_pages, libraries=LIBRARIES)
 
 
 def document_id(url: str) -> str:

@@ -43,6 +43,9 @@ _INT32_MAX = 2**31 - 1
 _LAST_TIMESTAMP = 4_102_444_800  # 2100-01-01; later ones are no dates
 
 
+LIBRARIES = ("webtext", "w3lib", "tldextract")
+
+
 class LinksConfig(Section):
     """Which submissions become links."""
 
@@ -138,7 +141,7 @@ def run(config: LinksConfig, inputs: Inputs, output: Path, runtime: Runtime) -> 
         runtime.progress.advance(num_read)
     for _ in _map(_merge_partition, partitions, min(runtime.workers, config.partitions)):
         pass
-    manifest = writer.finish(num_lines, libraries=("w3lib", "tldextract"))
+    manifest = writer.finish(num_lines, libraries=LIBRARIES)
     for dump in dumps:
         dump.marker.unlink(missing_ok=True)
     return manifest

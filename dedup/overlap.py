@@ -29,7 +29,7 @@ from dedup.overlap_summary import OVERLAP, summarise
 from dedup.textsets import HELD_OUT, TEXT_SETS
 
 STAGE: Final = "overlap"
-LIBRARIES: Final = ("numpy", "pyarrow", "xxhash")
+LIBRARIES: Final = ("webtext", "xxhash")
 
 # Dot-names are no shards: they are left out of the manifest and removed after it.
 _IDS: Final = {"train": ".train-ids.npy", "val": ".val-ids.npy"}

@@ -34,7 +34,7 @@ from dedup.fingerprints import (
 from dedup.seen import EXACT_DUPLICATE, NEAR_DUPLICATE, SeenTexts, filter_capacity, repeated_values
 
 STAGE: Final = "unique"
-LIBRARIES: Final = ("numpy", "pyarrow", "pybloom-live", "xxhash")
+LIBRARIES: Final = ("webtext", "pybloom-live", "xxhash")
 
 _REASONS: Final = ("", EXACT_DUPLICATE, NEAR_DUPLICATE)
 # One per document: 17 bytes, so that 8 million decisions take 136 MB.

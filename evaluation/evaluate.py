@@ -22,7 +22,7 @@ from evaluation.wikitext import WIKITEXT2, WIKITEXT103
 from model.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 
 STAGE: Final = "scores"
-LIBRARIES: Final = ("gigatoken", "numpy", "torch")
+LIBRARIES: Final = ("webtext", "gigatoken", "torch")
 
 TASKS: Final[dict[TaskName, Task]] = {
     "heldout": HELDOUT,

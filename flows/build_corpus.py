@@ -16,11 +16,13 @@ from flows.summary import CorpusStage
 from flows.track_runs import track_corpus
 
 WEB = Stage("web", demo_web.run)
-LINKS = Stage("links", links.run, ("courlan", "w3lib", "tldextract"))
+LINKS = Stage("links", links.run, links.LIBRARIES)
+# No library: a new Scrapy is no reason to fetch 45 million pages again.
 PAGES = Stage("pages", crawl.run)
-DOCUMENTS = Stage("documents", extract.run, ("trafilatura", "lxml"))
-UNIQUE = Stage("unique", unique.run, ("pybloom-live",))
-TOKENS = Stage("tokens", tokens.run, ("gigatoken",))
+DOCUMENTS = Stage("documents", extract.run, extract.LIBRARIES)
+UNIQUE = Stage("unique", unique.run, unique.LIBRARIES)
+TOKENS = Stage("tokens", tokens.run, tokens.LIBRARIES)
+
 
 @flow(name="build_corpus", persist_result=False)
 def build_corpus(
@@ -65,9 +67,7 @@ def _stages(recipe: Recipe, data: Path, workers: int) -> Iterator[tuple[str, Pat
     yield "tokens", run_stage(TOKENS, recipe.tokens, inputs, data, workers)
 
 
-def _sources(
-    recipe: Recipe, data: Path, workers: int
-) -> tuple[dict[str, Path], dict[str, Path]]:
+def _sources(recipe: Recipe, data: Path, workers: int) -> tuple[dict[str, Path], dict[str, Path]]:
     """The dumps to read links from, and the archive to replay instead of the network, if any."""
     if recipe.web is not None:
         web = run_stage(WEB, recipe.web, {}, data, workers)
@@ -75,7 +75,7 @@ def _sources(
     if not recipe.links.dumps:
         raise UsageError(
             f"recipe {recipe.name} names no submission dumps",
-            hint='Say where they are: --set \'links.dumps=["RS_2017-12.zst"]\'',
+            hint="Say where they are: --set 'links.dumps=[\"RS_2017-12.zst\"]'",
         )
     dumps = {f"dump-{index}": path for index, path in enumerate(recipe.links.dumps)}
     replay = {} if recipe.crawl.replay is None else {"replay": recipe.crawl.replay}

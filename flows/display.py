@@ -13,6 +13,7 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -100,7 +101,7 @@ class BarDisplay:
 
 
 class _Bar:
-    def __init__(self, bars: Bars, task_id: int) -> None:
+    def __init__(self, bars: Bars, task_id: TaskID) -> None:
         self._bars = bars
         self._task_id = task_id
 

@@ -10,8 +10,8 @@ from flows.run_stage import Stage, run_stage
 from flows.track_runs import track_scores
 from model import sample
 
-SCORES = Stage("scores", evaluate.run, ("torch",))
-SAMPLES = Stage("samples", sample.run, ("torch",))
+SCORES = Stage("scores", evaluate.run, evaluate.LIBRARIES)
+SAMPLES = Stage("samples", sample.run, sample.LIBRARIES)
 
 
 @flow(name="evaluate_model", persist_result=False)

@@ -15,7 +15,7 @@ from crawler.extract import ExtractConfig
 from crawler.links import LinksConfig
 from dedup.overlap import OverlapConfig
 from dedup.unique import DedupConfig
-from evaluation.evaluate import EvaluateConfig
+from evaluation.settings import EvaluateConfig
 from flows.demo_web import DemoWebConfig
 from model.settings import ModelConfig, TrainConfig
 from model.sample import SampleConfig
@@ -83,9 +83,7 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
 
 def recipe_names() -> list[str]:
     """The recipes that come with webtext."""
-    return sorted(
-        {path.stem for folder in _RECIPE_FOLDERS for path in folder.glob("*.toml")}
-    )
+    return sorted({path.stem for folder in _RECIPE_FOLDERS for path in folder.glob("*.toml")})
 
 
 def _find(name_or_path: str) -> Path:

@@ -55,7 +55,9 @@ def render_report(run: Path) -> Path:
 
 def _template() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
+    )
     return environment.get_template("report.html.j2")
 
 
@@ -103,9 +105,7 @@ def _charts(folders: dict[str, Path], manifests: dict[str, Manifest]) -> dict[st
     }
 
 
-def _results(
-    found: dict[str, Path | None], manifests: dict[str, Manifest]
-) -> dict[str, object]:
+def _results(found: dict[str, Path | None], manifests: dict[str, Manifest]) -> dict[str, object]:
     scores, samples, overlap = found["scores"], found["samples"], found["overlap"]
     return {
         "scores": [] if scores is None else [_score_row(row) for row in score_table(scores)],

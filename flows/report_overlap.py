@@ -10,7 +10,7 @@ from flows.run_stage import Stage, run_stage
 from flows.summary import lineage
 from flows.track_runs import track_overlap
 
-OVERLAP = Stage("overlap", overlap.run)
+OVERLAP = Stage("overlap", overlap.run, overlap.LIBRARIES)
 
 
 @flow(name="report_overlap", persist_result=False)

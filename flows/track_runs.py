@@ -49,9 +49,7 @@ def track_overlap(recipe: Recipe, overlap: Path, tokens: Path, data: Path) -> No
     _record_once(overlap, "overlap", recipe, tokens, data, manifest.config, _metrics(manifest))
 
 
-def tracked_training(
-    config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime
-) -> Manifest:
+def tracked_training(config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Manifest:
     """The training stage, followed live by MLflow; a restart goes on in the same MLflow run."""
     data = output.parents[1]
     with tracker_for(data).follow_training(
@@ -76,7 +74,8 @@ def _record_once(
     if (folder / _RECORDED).exists():
         return
     tags = {"recipe": recipe.name, **_tags(kind, tokens, folder)}
-    tracker_for(data).record_run(f"{kind} {folder.name}", tags, params, metrics, [folder / MANIFEST])
+    files = [folder / MANIFEST]
+    tracker_for(data).record_run(f"{kind} {folder.name}", tags, params, metrics, files)
     write_bytes(folder / _RECORDED, b"")
 
 

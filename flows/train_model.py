@@ -7,9 +7,10 @@ from prefect import flow
 from flows.recipe import Recipe
 from flows.run_stage import Stage, run_stage
 from flows.track_runs import tracked_training
+from model import launch
 from model.settings import RunConfig
 
-RUN = Stage("runs", tracked_training, ("torch",))
+RUN = Stage("runs", tracked_training, launch.LIBRARIES)
 
 
 @flow(name="train_model", persist_result=False)

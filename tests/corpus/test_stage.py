@@ -52,7 +52,8 @@ def test_an_input_is_known_by_its_bytes_whatever_it_is_called(tmp_path: Path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_bytes(b"x")
     assert describe_input(tmp_path / "a").hash == describe_input(tmp_path / "b").hash
-    assert describe_input(tmp_path / "a" / "file").hash == describe_input(tmp_path / "b" / "file").hash
+    files = [describe_input(tmp_path / name / "file") for name in ("a", "b")]
+    assert files[0].hash == files[1].hash
     (tmp_path / "b" / "file").write_bytes(b"y")
     assert describe_input(tmp_path / "a").hash != describe_input(tmp_path / "b").hash
 
