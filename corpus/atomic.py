@@ -24,23 +24,34 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _fsync(temporary)
-        temporary.replace(path)
-        _fsync(path.parent)
-    except OSError as exc:
-        temporary.unlink(missing_ok=True)
-        if exc.errno in _NO_ROOM:
-            raise WebtextError(
-                f"no space left to write {path}: {exc.strerror}",
-                hint="Free some disk space (or choose another folder with --data) and run the "
-                "same command again: finished shards are kept.",
-            ) from exc
-        raise
+        with no_room_named(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _fsync(temporary)
+            temporary.replace(path)
+            _fsync(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def no_room_named(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write any more into an error that names `path`.
+
+    Raises:
+        WebtextError: no space left.
+    """
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno not in _NO_ROOM:
+            raise
+        raise WebtextError(
+            f"no space left to write {path}: {exc.strerror}",
+            hint="Free some disk space (or choose another folder with --data) and run the same "
+            "command again: finished shards are kept.",
+        ) from exc
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -30,6 +30,9 @@ TOKENIZER_FOLDER = "tokenizer"
 _BATCH_DOCUMENTS = 1024
 
 
+LIBRARIES = ("webtext", "gigatoken")
+
+
 class TokensConfig(Section):
     """How documents become tokens."""
 
@@ -86,9 +89,7 @@ def run(config: TokensConfig, inputs: Inputs, output: Path, runtime: Runtime) ->
     pending = [task for task in tasks if not writer.is_done(shard_name("train", task.index))]
     for num_tokens in map_in_processes(_encode_shard, pending, runtime.workers):
         runtime.progress.advance(note=f"{num_tokens:,} tokens")
-    return writer.finish(
-        num_documents, libraries=("gigatoken", "pyarrow"), figures=_figures(output)
-    )
+    return writer.finish(num_documents, libraries=LIBRARIES, figures=_figures(output))
 
 
 def _copy_tokenizer(source: Path, folder: Path, config: TokensConfig) -> None:

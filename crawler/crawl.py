@@ -32,7 +32,14 @@ class CrawlConfig(Section):
     """The recipe's `[crawl]` section."""
 
     OPERATIONAL: ClassVar[frozenset[str]] = frozenset(
-        {"contact", "per_host_delay_s", "concurrency", "per_host_concurrency", "allow_private"}
+        {
+            "contact",
+            "per_host_delay_s",
+            "concurrency",
+            "per_host_concurrency",
+            "allow_private",
+            "replay",
+        }
     )
 
     contact: str = ""
@@ -58,6 +65,9 @@ class CrawlConfig(Section):
     """Media types that count as a page, lower case; the body of others is not downloaded."""
     allow_private: bool = False
     """Also connect to private and loopback addresses: for an intranet, or a test."""
+    replay: Path | None = None
+    """Answer from this archive instead of the network: a folder of WARC files, or of pages with
+    a table `urls.ndjson` (docs/data-format.md)."""
 
 
 class CrawlJob(Section):

@@ -19,7 +19,7 @@ from typing import ClassVar, TypeVar
 import orjson
 from pydantic import Field
 
-from corpus.atomic import write_bytes
+from corpus.atomic import no_room_named, write_bytes
 from corpus.errors import UsageError, WebtextError
 from corpus.manifest import Manifest
 from corpus.parallel import map_in_processes
@@ -216,7 +216,7 @@ def _read_dump(dump: _Dump) -> int:
                 partition = zlib.crc32(verdict.domain.encode()) % dump.config.partitions
                 spools[partition].write(orjson.dumps(verdict) + b"\n")
 
-    with ExitStack() as stack:
+    with no_room_named(dump.output), ExitStack() as stack:
         spools = [
             stack.enter_context(_spool(dump.output, dump.index, partition).open("wb"))
             for partition in range(dump.config.partitions)

@@ -42,9 +42,7 @@ def build_corpus(
     Raises:
         WebtextError: a stage failed; what it finished is kept.
     """
-    for name, folder in _stages(recipe, data, workers):
-        if name == until:
-            break
+    folder = next(folder for name, folder in _stages(recipe, data, workers) if name == until)
     if until == "tokens":
         track_corpus(recipe, folder, data)
     return folder

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
 
 _INK, _MUTED, _BLUE, _ORANGE = "#1f2937", "#9ca3af", "#2563eb", "#d97706"
 
-_STYLE = {
+_STYLE: dict[RcKeyType, object] = {
     "svg.fonttype": "none",  # text stays text: the page's font, selectable, searchable
     "svg.hashsalt": "webtext",  # same data, same bytes
     "font.size": 10,

@@ -276,10 +276,11 @@ def _prefect(data: Path) -> Iterator[None]:
 def main() -> None:
     """Run the command line; print failures as a message and a remedy, without a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: children are stopped
-    sys.exit(_exit_code())
+    sys.exit(run_command())
 
 
-def _exit_code() -> int:
+def run_command() -> int:
+    """Run the command in sys.argv; report a failure; return the exit code."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         app()

@@ -1,4 +1,4 @@
-"""A recipe: one TOML file that says which corpus to build, which GPT-2 to train, how to score it."""
+"""A recipe: a TOML file that says which corpus to build, which GPT-2 to train, how to score it."""
 
 import difflib
 import sys
@@ -17,8 +17,8 @@ from dedup.overlap import OverlapConfig
 from dedup.unique import DedupConfig
 from evaluation.settings import EvaluateConfig
 from flows.demo_web import DemoWebConfig
-from model.settings import ModelConfig, TrainConfig
 from model.sample import SampleConfig
+from model.settings import ModelConfig, TrainConfig
 
 _RECIPE_FOLDERS = (
     Path(__file__).parent.parent / "recipes",  # a checkout

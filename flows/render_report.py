@@ -43,7 +43,7 @@ def render_report(run: Path) -> Path:
         version=version("webtext"),
         tiles=_tiles(manifests),
         funnel=rows,
-        widest=max(1, *(row.out for row in rows)),
+        widest=max(1, *(row.incoming for row in rows)),
         **_charts(folders, manifests),
         **_results(found, manifests),
         stages=[_stage_row(folders[stage], manifest) for stage, manifest in manifests.items()],
@@ -74,8 +74,8 @@ def _tiles(manifests: dict[str, Manifest]) -> list[dict[str, str]]:
         "training tokens": f"{tokens['num_train_tokens']:,}",
         "parameters": f"{run['num_parameters']:,}",
     }
-    if "scores" in manifests:
-        scores = manifests["scores"].figures
+    scores = manifests["scores"].figures if "scores" in manifests else {}
+    if "heldout_loss" in scores:
         tiles["held-out loss, nats per token"] = f"{scores['heldout_loss']:.2f}"
         tiles["unigram model's loss"] = f"{scores['unigram_loss']:.2f}"
     return [{"label": label, "value": value} for label, value in tiles.items()]
@@ -91,7 +91,7 @@ def _charts(folders: dict[str, Path], manifests: dict[str, Manifest]) -> dict[st
     top = domains.most_common(_TOP_DOMAINS)
     metrics = read_metrics(folders["run"])
     val = [line for line in metrics if "val_loss" in line]
-    scores = manifests.get("scores")
+    unigram = manifests["scores"].figures.get("unigram_loss") if "scores" in manifests else None
     return {
         "domains_svg": bar_chart([name for name, _ in top], [n for _, n in top], "documents"),
         "lengths_svg": length_histogram(lengths),
@@ -100,7 +100,7 @@ def _charts(folders: dict[str, Path], manifests: dict[str, Manifest]) -> dict[st
             [line["loss"] for line in metrics],
             [line["step"] for line in val],
             [line["val_loss"] for line in val],
-            None if scores is None else float(scores.figures["unigram_loss"]),
+            None if unigram is None else float(unigram),
         ),
     }
 
@@ -109,13 +109,21 @@ def _results(found: dict[str, Path | None], manifests: dict[str, Manifest]) -> d
     scores, samples, overlap = found["scores"], found["samples"], found["overlap"]
     return {
         "scores": [] if scores is None else [_score_row(row) for row in score_table(scores)],
-        "missing_scores": [] if scores is None else list(read_rows(scores / "rejects-00000.arrow")),
+        "missing_scores": {} if scores is None else _missing(scores),
         "overlap": [] if overlap is None else summarise(overlap),
         "ngram": manifests["overlap"].config["n"] if "overlap" in manifests else 8,
         "samples": []
         if samples is None
         else [row for shard in data_shards(samples) for row in read_rows(shard)],
     }
+
+
+def _missing(scores: Path) -> dict[str, list[str]]:
+    """The metrics that could not be measured, by reason."""
+    missing: dict[str, list[str]] = {}
+    for row in read_rows(scores / "rejects-00000.arrow"):
+        missing.setdefault(row["detail"], []).append(row["key"])
+    return missing
 
 
 def _score_row(row: ScoreRow) -> dict[str, str]:

@@ -18,6 +18,9 @@ from model.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 SAMPLES = pa.schema([("prompt", pa.string()), ("text", pa.large_string())])
 
 
+LIBRARIES = ("webtext", "torch", "gigatoken")
+
+
 class SampleConfig(Section):
     """What to write, and how boldly."""
 
@@ -59,7 +62,7 @@ def run(config: SampleConfig, inputs: Inputs, output: Path, runtime: Runtime) ->
         checkpoint = load_checkpoint(inputs["run"] / CHECKPOINT)
         rows = _rows(checkpoint, prompts, config, runtime)
         writer.write(shard_name("samples", 0), rows, SAMPLES)
-    return writer.finish(len(prompts), libraries=("torch", "gigatoken", "pyarrow"))
+    return writer.finish(len(prompts), libraries=LIBRARIES)
 
 
 def sample_text(checkpoint: Checkpoint, prompt: str, config: SampleConfig, index: int = 0) -> str:

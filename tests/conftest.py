@@ -1,0 +1,17 @@
+"""Where the real test data lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_DEFAULT = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data (WEBTEXT_TEST_DATA); tests that need it are skipped without it."""
+    folder = Path(os.environ.get("WEBTEXT_TEST_DATA", _DEFAULT))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}: set WEBTEXT_TEST_DATA")
+    return folder

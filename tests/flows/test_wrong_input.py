@@ -1,0 +1,135 @@
+"""Wrong input: an error that names it and says what to do, and nothing half-written."""
+
+import lzma
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+import zstandard
+
+SUBMISSION = {
+    "id": "abc",
+    "url": "https://prefect.example/docs",
+    "score": 5,
+    "created_utc": 1_500_000_000,
+    "subreddit": "python",
+    "is_self": False,
+    "over_18": False,
+}
+
+
+def build(webtext, dump: Path, *more: str):
+    return webtext(
+        "build", "webtext", "--until", "links", "--set", f'links.dumps=["{dump}"]', *more
+    )
+
+
+def write_dump(path: Path, num_lines: int = 50) -> Path:
+    lines = [
+        orjson.dumps(
+            {**SUBMISSION, "id": str(i), "url": f"https://a.example/{i}", "title": "x" * i}
+        )
+        for i in range(num_lines)
+    ]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return path
+
+
+def assert_failed(outcome, exit_code: int, *parts: str) -> None:
+    assert outcome.exit_code == exit_code, outcome
+    for part in parts:
+        assert part in outcome.err, outcome.err
+    assert "Traceback" not in outcome.err + outcome.out
+    finished = [
+        path
+        for path in Path("data").glob("links/*/*")
+        if path.suffix == ".arrow" or path.name == "manifest.json"
+    ]
+    assert finished == [] or all(path.name.startswith(".") for path in finished)
+
+
+def test_a_missing_dump(webtext):
+    assert_failed(build(webtext, Path("RS_2099-01.zst")), 2, "RS_2099-01.zst")
+
+
+def test_no_dump_at_all(webtext):
+    outcome = webtext("build", "webtext")
+    assert_failed(outcome, 2, "names no submission dumps", "links.dumps")
+
+
+def test_an_unknown_recipe_key(webtext, tmp_path: Path):
+    (tmp_path / "mine.toml").write_text("[links]\nmin_scor = 2\n")
+    assert_failed(webtext("build", "mine.toml"), 2, "links.min_scor", "links.min_score")
+
+
+def test_an_unknown_option(webtext):
+    assert_failed(webtext("build", "webtext", "--untill", "links"), 2, "--untill")
+
+
+def test_a_truncated_zst(webtext, tmp_path: Path):
+    plain = write_dump(tmp_path / "plain", 5_000).read_bytes()
+    dump = tmp_path / "RS_cut.zst"
+    dump.write_bytes(zstandard.compress(plain)[:-200])
+    assert_failed(build(webtext, dump), 1, "RS_cut.zst", "lines")
+
+
+def test_a_truncated_xz(webtext, tmp_path: Path):
+    plain = write_dump(tmp_path / "plain", 5_000).read_bytes()
+    dump = tmp_path / "RS_cut.xz"
+    dump.write_bytes(lzma.compress(plain)[:-200])
+    assert_failed(build(webtext, dump), 1, "RS_cut.xz")
+
+
+def test_a_corrupt_line_stops_the_build_unless_some_are_allowed(webtext, tmp_path: Path):
+    dump = write_dump(tmp_path / "RS.ndjson")
+    dump.write_bytes(dump.read_bytes() + b'{"id": "x", "url": \n')
+    assert_failed(build(webtext, dump), 1, "RS.ndjson:51", "links.max_corrupt_lines")
+    allowed = build(webtext, dump, "--set", "links.max_corrupt_lines=1")
+    assert allowed.exit_code == 0, allowed
+    assert "corrupt_line 1" in allowed.out
+
+
+def test_a_crawl_without_a_contact(webtext, tmp_path: Path):
+    dump = write_dump(tmp_path / "RS.ndjson")
+    outcome = webtext("build", "webtext", "--until", "pages", "--set", f'links.dumps=["{dump}"]')
+    assert outcome.exit_code == 2
+    assert "crawl.contact" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+@contextmanager
+def no_file_over(size_bytes: int) -> Iterator[None]:
+    """The kernel refuses to let any file of this process or its children grow further."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_no_space_for_a_shard(webtext, tmp_path: Path):
+    lines = [
+        orjson.dumps({**SUBMISSION, "url": f"https://a.example/{os.urandom(300).hex()}"})
+        for _ in range(2_000)
+    ]
+    dump = tmp_path / "RS.ndjson"
+    dump.write_bytes(b"\n".join(lines))
+    with no_file_over(300_000):
+        outcome = build(webtext, dump)
+    assert_failed(outcome, 1, "no space left to write", "Free some disk space")
+    assert build(webtext, dump).exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["train", "overlap", "evaluate", "sample", "report"])
+def test_an_unknown_corpus_or_run(webtext, command: str):
+    arguments = {"train": ["train", "demo", "--corpus", "beef"]}.get(command, [command, "beef"])
+    outcome = webtext(*arguments)
+    assert_failed(outcome, 2, "called beef")
