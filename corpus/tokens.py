@@ -29,7 +29,6 @@ TOKENIZER_FOLDER = "tokenizer"
 # Documents encoded at once: enough to keep the encoder busy, few enough to hold twice.
 _BATCH_DOCUMENTS = 1024
 
-
 LIBRARIES = ("webtext", "gigatoken")
 
 

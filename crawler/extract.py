@@ -53,7 +53,6 @@ _WALL = re.compile(
     re.IGNORECASE,
 )
 
-
 LIBRARIES = ("webtext", "trafilatura", "lxml", "w3lib")
 
 

@@ -1,9 +1,6 @@
 """The command line: `webtext demo`, `run`, `build`, `overlap`, `train`, `evaluate`, ..."""
 
 import os
-import signal
-import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -13,7 +10,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from corpus.errors import UsageError, WebtextError
 from flows.summary import CorpusStage
 
 # Commands import their flows when they run: Prefect and torch take seconds, `--help` should not,
@@ -50,7 +46,6 @@ RecipeName = Annotated[str, typer.Argument(help="A TOML file, or the name of one
 Corpus = Annotated[str, typer.Argument(help="A tokens folder, or the beginning of its hash.")]
 
 _DATA = Path("data")
-_STOPPED = 130  # what typer exits with after Ctrl-C
 _CORES = os.cpu_count() or 1
 
 
@@ -271,31 +266,3 @@ def _prefect(data: Path) -> Iterator[None]:
             stack.enter_context(embedded_prefect(data))
         stack.enter_context(open_display(console))
         yield
-
-
-def main() -> None:
-    """Run the command line; print failures as a message and a remedy, without a traceback."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: children are stopped
-    sys.exit(run_command())
-
-
-def run_command() -> int:
-    """Run the command in sys.argv; report a failure; return the exit code."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    try:
-        app()
-    except SystemExit as exc:
-        if exc.code == _STOPPED:
-            errors.print("Stopped. Run the same command again: it goes on where it was.")
-        return exc.code if isinstance(exc.code, int) else 0
-    except WebtextError as exc:
-        errors.print(f"Error: {exc.message}", style="red", markup=False)
-        errors.print(f"  {exc.hint}", markup=False)
-        return 2 if isinstance(exc, UsageError) else 1
-    except Exception as exc:  # the last resort: a person gets one line, and the rest in a file
-        log = Path("webtext-error.log").absolute()
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-        errors.print(f"Error: unexpected {type(exc).__name__}: {exc}", style="red", markup=False)
-        errors.print(f"  This is a bug in webtext. The traceback is in {log}", markup=False)
-        return 1
-    return 0

@@ -11,8 +11,8 @@ import textwrap
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from email.message import Message
-from importlib.metadata import Distribution, PackageMetadata, distributions
+from email import message_from_string
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Literal
 
@@ -136,8 +136,10 @@ def _finished(block: Block) -> Block:
 
 
 def _sources(name: str, distribution: Distribution, seen: set[str]) -> Iterator[Source]:
-    metadata = distribution.metadata  # parsed anew at each access
-    version, readme = metadata["Version"] or "", _readme(metadata)
+    # The file itself: `distribution.metadata` keeps the README elsewhere as soon as anything
+    # has imported the importlib_metadata backport.
+    metadata = message_from_string(distribution.read_text("METADATA") or "")
+    version, readme = metadata["Version"] or "", str(metadata.get_payload())
     yield Source(name, version, "README", None, readme, len(readme))
     # RECORD itself, because `distribution.files` asks the disk about each of 70,000 files.
     for row in sorted(csv.reader((distribution.read_text("RECORD") or "").splitlines())):
@@ -149,11 +151,6 @@ def _sources(name: str, distribution: Distribution, seen: set[str]) -> Iterator[
                 module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
                 file = Path(str(distribution.locate_file(path)))
                 yield Source(name, version, module, file, "", size)
-
-
-def _readme(metadata: PackageMetadata) -> str:
-    # The body of the METADATA message.
-    return str(metadata.get_payload() or "") if isinstance(metadata, Message) else ""
 
 
 def _module_sections(name: str, tree: ast.Module) -> Iterator[Section]:

@@ -12,7 +12,7 @@ from corpus.settings import Section
 from corpus.tokens import TokensConfig
 from crawler.crawl import CrawlConfig
 from crawler.extract import ExtractConfig
-from crawler.links import LinksConfig
+from crawler.submissions import LinksConfig
 from dedup.overlap import OverlapConfig
 from dedup.unique import DedupConfig
 from evaluation.settings import EvaluateConfig

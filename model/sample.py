@@ -17,7 +17,6 @@ from model.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 
 SAMPLES = pa.schema([("prompt", pa.string()), ("text", pa.large_string())])
 
-
 LIBRARIES = ("webtext", "torch", "gigatoken")
 
 

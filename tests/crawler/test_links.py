@@ -14,7 +14,8 @@ from corpus.manifest import Manifest
 from corpus.runtime import Runtime
 from corpus.shards import read_rows
 from corpus.stage import data_shards
-from crawler.links import Link, LinksConfig, Rejection, judge, run
+from crawler.links import run
+from crawler.submissions import Link, LinksConfig, Rejection, judge
 
 DATA = Path(os.environ.get("WEBTEXT_TEST_DATA", Path(__file__).parents[2].parent / "shared/data"))
 REAL_DUMPS = [DATA / "reddit/RS_2005-06.xz", DATA / "reddit/RS_2005-07.zst"]

@@ -110,7 +110,7 @@ from pathlib import Path
 from corpus.runtime import Runtime
 from crawler.crawl import CrawlConfig, run
 root = Path(sys.argv[1])
-config = CrawlConfig(per_host_delay_s=0.02)
+config = CrawlConfig(per_host_delay_s=0.1)
 run(config, {"links": root / "links", "replay": root / "web"}, root / "pages", Runtime(workers=2))
 """
 

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from flows import cli
+from flows.__main__ import run_command
 from flows.embedded_prefect import embedded_prefect
 
 
@@ -44,7 +45,7 @@ def webtext(
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["webtext", *arguments])
         monkeypatch.setattr(cli, "console", Console(highlight=False, width=200))
-        exit_code = cli.run_command()
+        exit_code = run_command()
         captured = capsys.readouterr()
         return Outcome(exit_code, captured.out, captured.err)
 
