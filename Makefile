@@ -31,11 +31,11 @@ format: install  ## fix what ruff can fix
 test: install  ## the tests, without the slow ones
 	$(BIN)/python -m pytest -m 'not slow'
 
-test-all: install  ## all tests
-	$(BIN)/python -m pytest
+test-slow: install  ## the slow tests: kill -9 in every stage, real pages, the whole demo
+	$(BIN)/python -m pytest -m slow
 
 clean:  ## remove .venv, caches and ./data
 	rm -rf $(VENV) data build *.egg-info .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo check format test test-all clean
+.PHONY: help install demo check format test test-slow clean
 .DEFAULT_GOAL := help

@@ -18,6 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 from corpus.runtime import Progress
@@ -54,8 +55,8 @@ def open_display(console: Console) -> Iterator[None]:
             yield
         return
     bars = Bars(
-        SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.description:<10}"),
+        SpinnerColumn(),
+        TextColumn("{task.description:<9}"),
         BarColumn(bar_width=24),
         _CountColumn(),
         _RateColumn(),
@@ -79,25 +80,25 @@ def _as_current(display: Display) -> Iterator[None]:
 
 
 class BarDisplay:
-    """A live bar per stage."""
+    """A live bar for the stage at work; a line for each that is done."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
-        self._tasks: dict[str, Task] = {}
+        self._running: dict[str, TaskID] = {}
 
     def stage(self, name: str) -> Progress:
         """Add a bar."""
-        task_id = self._bars.add_task(name, total=None, note="", unit="")
-        self._tasks[name] = self._bars.tasks[-1]
-        return _Bar(self._bars, task_id)
+        self._running[name] = self._bars.add_task(name, total=None, note="", unit="")
+        return _Bar(self._bars, self._running[name])
 
     def done(self, name: str, outcome: str) -> None:
-        """Fill the stage's bar and say what came of it."""
-        if name not in self._tasks:
-            self.stage(name)
-        task = self._tasks[name]
-        total = task.total or 1
-        self._bars.update(task.id, total=total, completed=total, note=outcome)
+        """Replace the stage's bar by a line that says what came of it."""
+        if name in self._running:
+            self._bars.remove_task(self._running.pop(name))
+        row = Table.grid(padding=(0, 1))
+        row.add_column(width=11, no_wrap=True)
+        row.add_row(f"[green]✓[/] {name}", outcome)
+        self._bars.console.print(row, highlight=False)
 
 
 class _Bar:
@@ -106,7 +107,8 @@ class _Bar:
         self._task_id = task_id
 
     def start(self, total: int | None, unit: str) -> None:
-        self._bars.reset(self._task_id, total=total, unit=unit)
+        self._bars.reset(self._task_id, total=total)
+        self._bars.update(self._task_id, unit=unit)
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self._bars.advance(self._task_id, count)

@@ -53,7 +53,7 @@ def run_stage(
         runtime = Runtime(workers=workers, progress=display.stage(stage.name))
         with _locked(output):
             manifest = stage.run(config, inputs, output, runtime)
-        display.done(stage.name, count_phrase(manifest))
+        display.done(stage.name, f"{count_phrase(manifest)} in {manifest.times.seconds:.0f} s")
     create_table_artifact(
         key=stage.name,
         table=artifact_rows(manifest),

@@ -48,10 +48,13 @@ def funnel_table(tokens: Path) -> Table:
 
 
 def score_table(scores: Path) -> Table:
-    """A run's scores beside the paper's."""
-    table = _table("task", "metric", "value>", "paper 117M>", "paper 1542M>")
-    for row in read_scores(scores):
-        paper = (_number(row.paper_117M), _number(row.paper_1542M))
+    """A run's scores, beside the paper's where it has any."""
+    rows = read_scores(scores)
+    has_paper = any(row.paper_117M is not None for row in rows)
+    columns = ("paper 117M>", "paper 1542M>") if has_paper else ()
+    table = _table("task", "metric", "value>", *columns)
+    for row in rows:
+        paper = (_number(row.paper_117M), _number(row.paper_1542M)) if has_paper else ()
         table.add_row(row.task, row.metric, _number(row.value), *paper)
     return table
 
@@ -85,7 +88,14 @@ def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         right = column.endswith(">")
-        table.add_column(column.rstrip(">"), justify="right" if right else "left")
+        last = column == columns[-1]
+        overflow = "fold" if last else "ellipsis"
+        table.add_column(
+            column.rstrip(">"),
+            justify="right" if right else "left",
+            no_wrap=not last,
+            overflow=overflow,
+        )
     return table
 
 
@@ -97,5 +107,5 @@ def _number(value: float | str | None) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:,.2f}"
+        return f"{value:,.2f}" if abs(value) < 1e6 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else value
