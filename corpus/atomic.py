@@ -27,9 +27,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with no_room_named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
-            _fsync(temporary)
+            fsync_path(temporary)
             temporary.replace(path)
-            _fsync(path.parent)
+            fsync_path(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -60,7 +60,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def _fsync(path: Path) -> None:
+def fsync_path(path: Path) -> None:
+    """Make a file's bytes, or a folder's names, outlive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

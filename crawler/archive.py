@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
+from corpus.atomic import fsync_path
 from corpus.schema import LINEAGE, PAGES, REJECTS
 from corpus.shards import shard_name, write_shard
 from corpus.stage import reject
@@ -54,9 +55,9 @@ class PartitionArchive:
     def finish(self) -> None:
         """Give the archive its final name, and derive the partition's shards."""
         self.writer.close()
-        _fsync(self._part)
+        fsync_path(self._part)
         self._part.replace(self._path)
-        _fsync(self.folder)
+        fsync_path(self.folder)
         derive_shards(self.folder, self.index)
 
     def _count(self, outcome: Outcome) -> None:
@@ -109,11 +110,3 @@ def _pages(outcomes: list[Outcome]) -> Iterator[dict]:
     for each in outcomes:
         if each.outcome == FETCHED:
             yield {name: getattr(each, name) for name in PAGES.names}
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,8 @@
 """Scrapy downloader middlewares of the crawl: archive, decoding, robots.txt, delays.
 
-Order matters, see `spider.SETTINGS`: the archive is closest to the network and sees the bytes as
-they came, the decoder sits between it and Scrapy's own robots, retry and redirect middlewares.
+Order matters, see `spider.scrapy_settings`: the archive is closest to the network and sees the
+bytes as they came, the decoder sits between it and Scrapy's own robots, retry and redirect
+middlewares.
 """
 
 import asyncio

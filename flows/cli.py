@@ -32,7 +32,10 @@ console = Console(stderr=False, highlight=False)
 
 Data = Annotated[Path, typer.Option("--data", help="Folder for everything webtext makes.")]
 Workers = Annotated[
-    int, typer.Option("--workers", min=1, help="Worker processes per stage. [default: CPU cores]")
+    int,
+    typer.Option(
+        "--workers", min=1, show_default="one per core", help="Worker processes per stage."
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -56,7 +59,11 @@ def demo(
     benchmarks: Benchmarks = None,
     overrides: Overrides = None,
 ) -> None:
-    """The whole pipeline, small and offline, on the docs of the installed Python packages."""
+    """The whole pipeline, small and offline: a tour.
+
+    Crawls a small web made of the documentation of the installed Python packages, by replay, and
+    trains a GPT-2 on it: under 5 minutes on 2 cores. Run it again and it skips what is done.
+    """
     _run_recipe("demo", data, workers, benchmarks, overrides)
 
 
@@ -68,7 +75,10 @@ def run(
     benchmarks: Benchmarks = None,
     overrides: Overrides = None,
 ) -> None:
-    """Every stage of a recipe: links, pages, documents, tokens, training, scores, report."""
+    """Every stage of a recipe, links to report.
+
+    Links, pages, documents, unique, tokens, overlap, training, scores, samples, report.
+    """
     _run_recipe(recipe, data, workers, benchmarks, overrides)
 
 
@@ -80,7 +90,7 @@ def build(
     workers: Workers = _CORES,
     overrides: Overrides = None,
 ) -> None:
-    """Build a corpus: links -> pages -> documents -> unique -> tokens."""
+    """Build a corpus: links to tokens."""
     from flows.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides)
@@ -104,7 +114,11 @@ def overlap(
     workers: Workers = _CORES,
     overrides: Overrides = None,
 ) -> None:
-    """How much of each benchmark text is in a corpus's training split (paper, section 4)."""
+    """How much of each benchmark a corpus holds.
+
+    The share of the 8-grams of each benchmark text, and of the held-out split, that are in the
+    corpus's training split: section 4 of the paper.
+    """
     from flows.catalog import find_corpus
     from flows.recipe import load_recipe
 
@@ -125,10 +139,12 @@ def train(
     recipe: RecipeName,
     corpus: Annotated[str, typer.Option(help="A tokens folder, or the beginning of its hash.")],
     data: Data = _DATA,
-    workers: Workers = _CORES,
     overrides: Overrides = None,
 ) -> None:
-    """Train the recipe's GPT-2 on a corpus; a stopped training goes on at its last checkpoint."""
+    """Train a GPT-2 on a corpus.
+
+    A stopped training goes on at its last checkpoint.
+    """
     from flows.catalog import find_corpus
     from flows.recipe import load_recipe
 
@@ -137,7 +153,7 @@ def train(
     with _prefect(data):
         from flows.train_model import train_model
 
-        folder = train_model(loaded, tokens, data, workers)
+        folder = train_model(loaded, tokens, data)
     console.print(f"checkpoint: {folder / 'checkpoint'}")
 
 
@@ -147,10 +163,12 @@ def evaluate(
     recipe: Annotated[str, typer.Option(help="Recipe with the [evaluate] section.")] = "webtext",
     benchmarks: Benchmarks = None,
     data: Data = _DATA,
-    workers: Workers = _CORES,
     overrides: Overrides = None,
 ) -> None:
-    """Score a run zero-shot: held-out perplexity, LAMBADA, WikiText."""
+    """Score a run zero-shot, beside the paper.
+
+    Held-out perplexity and a unigram model's; LAMBADA and WikiText where --benchmarks has them.
+    """
     from flows.catalog import find_run
     from flows.recipe import load_recipe
     from flows.summary import lineage
@@ -160,7 +178,7 @@ def evaluate(
     with _prefect(data):
         from flows.evaluate_model import evaluate_model
 
-        scores, _ = evaluate_model(loaded, folder, lineage(folder)["tokens"], data, workers)
+        scores, _ = evaluate_model(loaded, folder, lineage(folder)["tokens"], data)
     from flows.tables import score_table
 
     console.print(score_table(scores))
@@ -190,7 +208,7 @@ def report(
     run: Annotated[str, typer.Argument(help="A run folder, or the beginning of its id.")],
     data: Data = _DATA,
 ) -> None:
-    """Write a run's report: one self-contained HTML page."""
+    """Write a run's report, one HTML page."""
     from flows.catalog import find_run
     from flows.render_report import render_report
 
@@ -207,7 +225,7 @@ def list_corpora(data: Data = _DATA) -> None:
 
 @corpus_app.command("show")
 def show_corpus(corpus: Corpus, data: Data = _DATA) -> None:
-    """A corpus's funnel, sizes and lineage."""
+    """A corpus's funnel, sizes and folders."""
     from flows.catalog import find_corpus
     from flows.tables import describe_corpus
 
@@ -216,7 +234,7 @@ def show_corpus(corpus: Corpus, data: Data = _DATA) -> None:
 
 @corpus_app.command("verify")
 def verify(corpus: Corpus, data: Data = _DATA) -> None:
-    """Check every byte of a corpus, from links to tokens, against its manifests."""
+    """Check every byte against the manifests."""
     from flows.catalog import find_corpus, verify_lineage
 
     num_files, num_bytes = verify_lineage(find_corpus(data, corpus))

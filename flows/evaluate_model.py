@@ -15,9 +15,7 @@ SAMPLES = Stage("samples", sample.run, sample.LIBRARIES)
 
 
 @flow(name="evaluate_model", persist_result=False)
-def evaluate_model(
-    recipe: Recipe, run: Path, tokens: Path, data: Path, workers: int = 1
-) -> tuple[Path, Path]:
+def evaluate_model(recipe: Recipe, run: Path, tokens: Path, data: Path) -> tuple[Path, Path]:
     """Score a run on the recipe's tasks and let it write a few texts.
 
     Returns:
@@ -26,7 +24,7 @@ def evaluate_model(
     inputs = {"run": run, "tokens": tokens}
     if recipe.benchmarks is not None:
         inputs["benchmarks"] = recipe.benchmarks
-    scores = run_stage(SCORES, recipe.evaluate, inputs, data, workers)
-    samples = run_stage(SAMPLES, recipe.sample, {"run": run}, data, workers)
+    scores = run_stage(SCORES, recipe.evaluate, inputs, data)
+    samples = run_stage(SAMPLES, recipe.sample, {"run": run}, data)
     track_scores(recipe, scores, tokens, data)
     return scores, samples

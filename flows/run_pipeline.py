@@ -21,6 +21,6 @@ def run_pipeline(recipe: Recipe, data: Path, workers: int = 1) -> Path:
     """
     tokens = build_corpus(recipe, data, workers)
     report_overlap(recipe, tokens, data, workers)
-    run = train_model(recipe, tokens, data, workers)
-    evaluate_model(recipe, run, tokens, data, workers)
+    run = train_model(recipe, tokens, data)
+    evaluate_model(recipe, run, tokens, data)
     return render_report(run)

@@ -35,7 +35,7 @@ class Stage:
 
 @task(cache_policy=NO_CACHE, task_run_name="{stage.name}", persist_result=False)
 def run_stage(
-    stage: Stage, config: Section, inputs: Mapping[str, Path], data: Path, workers: int
+    stage: Stage, config: Section, inputs: Mapping[str, Path], data: Path, workers: int = 1
 ) -> Path:
     """Run a stage, or find it done; returns its folder.
 

@@ -14,7 +14,7 @@ RUN = Stage("runs", tracked_training, launch.LIBRARIES)
 
 
 @flow(name="train_model", persist_result=False)
-def train_model(recipe: Recipe, tokens: Path, data: Path, workers: int = 1) -> Path:
+def train_model(recipe: Recipe, tokens: Path, data: Path) -> Path:
     """Train the recipe's GPT-2 on `tokens`, going on from the last checkpoint if there is one.
 
     Returns:
@@ -24,4 +24,4 @@ def train_model(recipe: Recipe, tokens: Path, data: Path, workers: int = 1) -> P
         WebtextError: training failed; the last checkpoint is kept.
     """
     config = RunConfig(model=recipe.model, train=recipe.train)
-    return run_stage(RUN, config, {"tokens": tokens}, data, workers)
+    return run_stage(RUN, config, {"tokens": tokens}, data)

@@ -148,7 +148,22 @@ def check_results(made: dict[str, Path]) -> None:
 
 
 def check_records(data: Path, corpus: str) -> None:
-    """MLflow holds corpus, training and scores, tied by the corpus hash."""
+    """Prefect holds the flows and a table per stage; MLflow ties the runs by the corpus hash."""
+    # Imported here: Prefect reads its settings on import, after the server is up.
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        flows = {flow.id: flow.name for flow in client.read_flows()}
+        completed = [
+            flows[run.flow_id]
+            for run in client.read_flow_runs()
+            if run.parameters.get("recipe", {}).get("name") == "real"
+            and run.state_name == "Completed"
+        ]
+        tables = {artifact.key for artifact in client.read_artifacts()}
+    names = ("build_corpus", "report_overlap", "train_model", "evaluate_model", "run_pipeline")
+    assert sorted(completed) == sorted(names)
+    assert tables >= set(STAGES)
     with sqlite3.connect(data / "mlflow" / "mlflow.db") as database:
         kinds = database.execute(
             "select kind.value from tags kind join tags hash using (run_uuid) "
