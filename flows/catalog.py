@@ -40,15 +40,14 @@ def find_run(data: Path, name: str) -> Path:
     return _only(known, name, f"finished run in {data / 'runs'}", f"ls {data / 'runs'}")
 
 
-def latest_of(run_or_tokens: Path, stage: str, role: str) -> Path | None:
-    """The newest folder of `stage` whose input `role` is this folder; None where there is none."""
-    wanted = read_manifest(run_or_tokens).hash
-    matches = [
-        folder
-        for folder, manifest in finished(run_or_tokens.parents[1], stage)
+def results_of(folder: Path, stage: str, role: str) -> list[Path]:
+    """The finished folders of `stage` whose input `role` is this folder, oldest first."""
+    wanted = read_manifest(folder).hash
+    return [
+        result
+        for result, manifest in finished(folder.parents[1], stage)
         if manifest.inputs[role].hash == wanted
     ]
-    return matches[-1] if matches else None
 
 
 def verify_lineage(folder: Path) -> tuple[int, int]:

@@ -179,9 +179,10 @@ def evaluate(
         from flows.evaluate_model import evaluate_model
 
         scores, _ = evaluate_model(loaded, folder, lineage(folder)["tokens"], data)
+    from evaluation.evaluate import score_table as read_scores
     from flows.tables import score_table
 
-    console.print(score_table(scores))
+    console.print(score_table(read_scores(scores)))
     console.print(f"scores: {scores}")
 
 

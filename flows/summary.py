@@ -66,3 +66,12 @@ def funnel(tokens: Path) -> Iterator[FunnelRow]:
     for stage in CORPUS_STAGES:
         counts = read_manifest(folders[stage]).counts
         yield FunnelRow(stage, counts.incoming, counts.out, counts.rejects)
+
+
+def show_number(value: float | str | None) -> str:
+    """`1,234`, `4.46`, `3.38e+08`; empty for None, a text as it is."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) < 1e6 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else value

@@ -7,17 +7,17 @@ from rich.table import Table
 
 from corpus.manifest import read_manifest
 from dedup.overlap import summarise
-from evaluation.evaluate import score_table as read_scores
-from flows.catalog import finished, latest_of
-from flows.summary import FunnelRow, corpus_hash, funnel, lineage
+from evaluation.evaluate import ScoreRow
+from flows.catalog import finished
+from flows.gather_results import gather_results
+from flows.summary import FunnelRow, corpus_hash, funnel, lineage, show_number
 
 
 def closing_lines(run: Path, data: Path) -> RenderableType:
     """The last thing that `webtext demo` and `webtext run` print."""
     tokens = lineage(run)["tokens"]
     parts: list[RenderableType] = ["", funnel_table(tokens), ""]
-    scores = latest_of(run, "scores", "run")
-    if scores is not None:
+    if scores := gather_results(run).scores:
         parts += [score_table(scores), ""]
     places = Table.grid(padding=(0, 2))
     places.add_row("corpus", corpus_hash(tokens))
@@ -31,7 +31,7 @@ def closing_lines(run: Path, data: Path) -> RenderableType:
 def describe_corpus(tokens: Path) -> RenderableType:
     """A corpus: its hash, funnel, sizes and the folders it was made from."""
     manifest = read_manifest(tokens)
-    figures = ", ".join(f"{name} {_number(value)}" for name, value in manifest.figures.items())
+    figures = ", ".join(f"{name} {show_number(value)}" for name, value in manifest.figures.items())
     folders = Table.grid(padding=(0, 2))
     for stage, folder in lineage(tokens).items():
         folders.add_row(stage, str(folder))
@@ -47,15 +47,14 @@ def funnel_table(tokens: Path) -> Table:
     return table
 
 
-def score_table(scores: Path) -> Table:
-    """A run's scores, beside the paper's where it has any."""
-    rows = read_scores(scores)
+def score_table(rows: list[ScoreRow]) -> Table:
+    """Scores, beside the paper's where it has any."""
     has_paper = any(row.paper_117M is not None for row in rows)
     columns = ("paper 117M>", "paper 1542M>") if has_paper else ()
     table = _table("task", "metric", "value>", *columns)
     for row in rows:
-        paper = (_number(row.paper_117M), _number(row.paper_1542M)) if has_paper else ()
-        table.add_row(row.task, row.metric, _number(row.value), *paper)
+        paper = (show_number(row.paper_117M), show_number(row.paper_1542M)) if has_paper else ()
+        table.add_row(row.task, row.metric, show_number(row.value), *paper)
     return table
 
 
@@ -78,7 +77,7 @@ def corpora_table(data: Path) -> Table:
             corpus_hash(folder),
             f"{manifest.times.finished:%Y-%m-%d %H:%M}",
             f"{manifest.counts.out:,}",
-            *(_number(size) for size in sizes),
+            *(show_number(size) for size in sizes),
             str(folder),
         )
     return table
@@ -101,11 +100,3 @@ def _table(*columns: str) -> Table:
 
 def _dropped(row: FunnelRow) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in row.rejects.items())
-
-
-def _number(value: float | str | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:,.2f}" if abs(value) < 1e6 else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else value

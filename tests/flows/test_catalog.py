@@ -8,7 +8,7 @@ import pytest
 from corpus.errors import UsageError, WebtextError
 from corpus.settings import Section
 from corpus.stage import StageWriter
-from flows.catalog import find_corpus, finished, latest_of, verify_lineage
+from flows.catalog import find_corpus, finished, results_of, verify_lineage
 from flows.summary import corpus_hash, lineage
 
 SCHEMA = pa.schema([("id", pa.string())])
@@ -57,8 +57,8 @@ def test_lineage_survives_a_move_of_the_data_folder(data: Path, tmp_path: Path):
 
 def test_results_are_found_by_what_they_are_of(data: Path):
     overlap = write_stage(data / "overlap" / "x", {"tokens": data / "tokens" / "a"}, ["1"])
-    assert latest_of(data / "tokens" / "a", "overlap", "tokens") == overlap
-    assert latest_of(data / "tokens" / "b", "overlap", "tokens") is None
+    assert results_of(data / "tokens" / "a", "overlap", "tokens") == [overlap]
+    assert results_of(data / "tokens" / "b", "overlap", "tokens") == []
 
 
 def test_one_flipped_bit_anywhere_in_the_lineage_is_found(data: Path):
