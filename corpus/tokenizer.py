@@ -20,7 +20,7 @@ import gigatoken
 import numpy as np
 from gigatoken.gigatoken_rs import TextFileSource, train_bpe
 
-from corpus.atomic import write_bytes
+from corpus.atomic import no_room_named, write_bytes
 from corpus.errors import WebtextError
 
 ENCODER = "encoder.json"
@@ -176,7 +176,7 @@ class Tokenizer:
 
 def write_training_text(path: Path, texts: Iterable[str]) -> None:
     """Write `texts` one after the other into the file that `Tokenizer.train` reads."""
-    with path.open("wb") as file:
+    with no_room_named(path), path.open("wb") as file:
         for text in texts:
             file.write(text.encode())
             file.write(_SEPARATOR)

@@ -1,5 +1,7 @@
 """What commands print at their end: the funnel, the scores, the overlap, and where it all lies."""
 
+import shutil
+import sys
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -23,8 +25,9 @@ def closing_lines(run: Path, data: Path) -> RenderableType:
     places.add_row("corpus", corpus_hash(tokens))
     places.add_row("report", str(run / "report.html"))
     places.add_row("checkpoint", str(run / "checkpoint"))
-    places.add_row("MLflow", f"mlflow ui --backend-store-uri sqlite:///{data / 'mlflow/mlflow.db'}")
-    places.add_row("Prefect", f"PREFECT_HOME={data.resolve() / 'prefect'} prefect server start")
+    mlflow, prefect = _program("mlflow"), _program("prefect")
+    places.add_row("MLflow", f"{mlflow} ui --backend-store-uri sqlite:///{data}/mlflow/mlflow.db")
+    places.add_row("Prefect", f"PREFECT_HOME={data.resolve()}/prefect {prefect} server start")
     return Group(*parts, places)
 
 
@@ -100,3 +103,11 @@ def _table(*columns: str) -> Table:
 
 def _dropped(row: FunnelRow) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in row.rejects.items())
+
+
+def _program(name: str) -> str:
+    """How to call a program of our environment from here: `make demo` does not activate it."""
+    ours = Path(sys.executable).parent / name
+    if shutil.which(name) == str(ours):
+        return name
+    return str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours)
