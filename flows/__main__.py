@@ -1,5 +1,6 @@
 """`webtext` and `python -m flows`: run a command, turn a failure into a message and a remedy."""
 
+import logging
 import signal
 import sys
 import traceback
@@ -15,8 +16,16 @@ STOPPED = 130  # what typer exits with after Ctrl-C
 
 def main() -> None:
     """Run the command line; print failures as a message and a remedy, without a traceback."""
+    logging.getLogger("model").addHandler(_Warnings(logging.WARNING))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: children are stopped
     sys.exit(run_command())
+
+
+class _Warnings(logging.Handler):
+    """Says what went wrong without stopping us, above the progress bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"Warning: {record.getMessage()}\n")
 
 
 def run_command() -> int:

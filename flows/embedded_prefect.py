@@ -6,12 +6,16 @@ per worker process, a server left behind by kill -9, and task records lost at ex
 
 import os
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from corpus.child import run_child
+from corpus.errors import WebtextError
 
+_ANSWER_S = 20
 _QUIET = {
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -37,10 +41,12 @@ def embedded_prefect(data: Path) -> Iterator[str]:
     Must be entered before anything imports prefect, which reads its settings on import.
 
     Raises:
-        WebtextError: the server did not start; the message holds the end of its log.
+        WebtextError: the server did not start, and the message holds the end of its log; or
+            none answers at PREFECT_API_URL.
     """
     os.environ.update(_QUIET)
     if "PREFECT_API_URL" in os.environ:
+        _check_answers(os.environ["PREFECT_API_URL"])
         yield os.environ["PREFECT_API_URL"]
         return
     home = (data / "prefect").resolve()
@@ -52,6 +58,18 @@ def embedded_prefect(data: Path) -> Iterator[str]:
         finally:
             _flush_records()
             del os.environ["PREFECT_API_URL"]
+
+
+def _check_answers(api_url: str) -> None:
+    try:
+        urllib.request.urlopen(f"{api_url}/health", timeout=_ANSWER_S).close()
+    except urllib.error.HTTPError:
+        pass  # it answers; whether it lets us in is for Prefect to say
+    except (OSError, ValueError) as exc:
+        raise WebtextError(
+            f"no Prefect server answers at PREFECT_API_URL={api_url}: {exc}",
+            hint="Start it, or unset PREFECT_API_URL to have one for as long as the command runs.",
+        ) from exc
 
 
 def _flush_records() -> None:

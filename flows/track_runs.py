@@ -75,8 +75,9 @@ def _record_once(
         return
     tags = {"recipe": recipe.name, **_tags(kind, tokens, folder)}
     files = [folder / MANIFEST]
-    tracker_for(data).record_run(f"{kind} {folder.name}", tags, params, metrics, files)
-    write_bytes(folder / _RECORDED, b"")
+    name = f"{kind} {folder.name}"
+    if tracker_for(data).record_run(name, tags, params, metrics, files):
+        write_bytes(folder / _RECORDED, b"")
 
 
 def _tags(kind: str, tokens: Path, folder: Path) -> dict[str, str]:

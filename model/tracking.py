@@ -55,8 +55,12 @@ class Tracker(Protocol):
         params: Mapping[str, object],
         metrics: Mapping[str, float],
         artifacts: Sequence[Path] = (),
-    ) -> None:
-        """Record a finished stage: what it is, what it was given, its figures, some files."""
+    ) -> bool:
+        """Record a finished stage: what it is, what it was given, its figures, some files.
+
+        Returns:
+            Whether it is recorded; if it is not, a warning says why.
+        """
         ...
 
     def follow_training(
@@ -85,8 +89,9 @@ class NullTracker:
         params: Mapping[str, object],
         metrics: Mapping[str, float],
         artifacts: Sequence[Path] = (),
-    ) -> None:
+    ) -> bool:
         """Do nothing."""
+        return False
 
     def follow_training(
         self,
@@ -152,7 +157,7 @@ class MLflowTracker:
         params: Mapping[str, object],
         metrics: Mapping[str, float],
         artifacts: Sequence[Path] = (),
-    ) -> None:
+    ) -> bool:
         """Record a finished stage; see `Tracker`."""
         with _failure_is_a_warning():
             run_id = self._create(name, tags, params)
@@ -161,6 +166,8 @@ class MLflowTracker:
             for path in artifacts:
                 self._client.log_artifact(run_id, str(path))
             self._client.set_terminated(run_id, "FINISHED")
+            return True
+        return False
 
     @contextmanager
     def follow_training(

@@ -95,11 +95,12 @@ def test_a_server_that_is_gone_costs_a_warning(tmp_path, monkeypatch, caplog, ur
     with tracker.follow_training(tmp_path, "c", {}, {}, SilentProgress()):
         write_metrics(tmp_path, range(3))
     assert "not recorded in MLflow" in caplog.text
+    assert not tracker.record_run("corpus", {}, {}, {})
 
 
 def test_no_address_records_nothing_and_passes_progress_on(tmp_path):
     tracker, progress = open_tracker(None), SilentProgress()
-    tracker.record_run("x", {}, {}, {})
+    assert not tracker.record_run("x", {}, {}, {})
     with tracker.follow_training(tmp_path, "x", {}, {}, progress) as given:
         assert given is progress
     assert list(tmp_path.iterdir()) == []
