@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from corpus.manifest import read_manifest
 from dedup.overlap import summarise
@@ -21,14 +22,20 @@ def closing_lines(run: Path, data: Path) -> RenderableType:
     parts: list[RenderableType] = ["", funnel_table(tokens), ""]
     if scores := gather_results(run).scores:
         parts += [score_table(scores), ""]
-    places = Table.grid(padding=(0, 2))
-    places.add_row("corpus", corpus_hash(tokens))
-    places.add_row("report", str(run / "report.html"))
-    places.add_row("checkpoint", str(run / "checkpoint"))
-    mlflow, prefect = _program("mlflow"), _program("prefect")
-    places.add_row("MLflow", f"{mlflow} ui --backend-store-uri sqlite:///{data}/mlflow/mlflow.db")
-    places.add_row("Prefect", f"PREFECT_HOME={data.resolve()}/prefect {prefect} server start")
-    return Group(*parts, places)
+    home = data if data.is_absolute() else Path("$PWD") / data  # for the shell to fill in
+    places = {
+        "corpus": corpus_hash(tokens),
+        "report": run / "report.html",
+        "checkpoint": run / "checkpoint",
+        "MLflow": f"{_program('mlflow')} ui --backend-store-uri sqlite:///{data}/mlflow/mlflow.db",
+        "Prefect": f"PREFECT_HOME={home}/prefect {_program('prefect')} server start",
+    }
+    # Never wrapped: a command is there to be copied.
+    lines = (
+        Text(f"{name:<12}{place}", no_wrap=True, overflow="ignore")
+        for name, place in places.items()
+    )
+    return Group(*parts, *lines)
 
 
 def describe_corpus(tokens: Path) -> RenderableType:
