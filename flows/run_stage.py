@@ -46,14 +46,14 @@ def run_stage(
     """
     display = current_display()
     output = stage_folder(stage, config, inputs, data)
-    if is_finished(output):
-        manifest = read_manifest(output)
-        display.done(stage.name, f"done before: {count_phrase(manifest)}")
-    else:
-        runtime = Runtime(workers=workers, progress=display.stage(stage.name))
-        with _locked(output):
+    with _locked(output):
+        if is_finished(output):
+            manifest = read_manifest(output)
+            display.done(stage.name, f"done before: {count_phrase(manifest)}")
+        else:
+            runtime = Runtime(workers=workers, progress=display.stage(stage.name))
             manifest = stage.run(config, inputs, output, runtime)
-        display.done(stage.name, f"{count_phrase(manifest)} in {manifest.times.seconds:.0f} s")
+            display.done(stage.name, f"{count_phrase(manifest)} in {manifest.times.seconds:.0f} s")
     create_table_artifact(
         key=stage.name,
         table=artifact_rows(manifest),
