@@ -1,8 +1,10 @@
 """`webtext` and `python -m flows`: run a command, turn a failure into a message and a remedy."""
 
 import logging
+import os
 import signal
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 
@@ -42,8 +44,9 @@ def run_command() -> int:
         errors.print(f"  {exc.hint}", markup=False)
         return 2 if isinstance(exc, UsageError) else 1
     except Exception as exc:  # the last resort: a person gets one line, and the rest in a file
-        log = Path("webtext-error.log").absolute()
-        log.write_text(traceback.format_exc(), encoding="utf-8")
+        descriptor, log = tempfile.mkstemp(prefix="webtext-error-", suffix=".log")
+        Path(log).write_text(traceback.format_exc(), encoding="utf-8")
+        os.close(descriptor)
         errors.print(f"Error: unexpected {type(exc).__name__}: {exc}", style="red", markup=False)
         errors.print(f"  This is a bug in webtext. The traceback is in {log}", markup=False)
         return 1
