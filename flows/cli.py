@@ -267,7 +267,7 @@ def _run_recipe(
         path = run_pipeline(loaded, data, workers)
     from flows.tables import closing_lines
 
-    console.print(closing_lines(path.parent, data))
+    console.print(closing_lines(path.parent, data), crop=False)
 
 
 def _with_benchmarks(overrides: list[str] | None, benchmarks: Path | None) -> list[str]:

@@ -52,3 +52,4 @@ def test_the_demo_trains_a_model_that_beats_unigrams_and_reports_both(tmp_path: 
         assert place.relative_to(tmp_path).parts[0] == "data"
     assert f"{figures['heldout_loss']:.2f}" in demo.stdout
     assert "report.html" in demo.stdout
+    assert "sqlite:///data/mlflow/mlflow.db\n" in demo.stdout, "a command to copy is cut"
