@@ -160,7 +160,11 @@ def _stop_midway(root: Path, signal_number: int) -> None:
     """Start the crawl, let it settle some more links, end it, and see its children gone."""
     before = len(_settled(root / "pages"))
     process = subprocess.Popen(
-        [sys.executable, "-c", _RUN, str(root)], stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-c", _RUN, str(root)],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # Run in the background of a script, we ignore SIGINT, and our children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while len(_settled(root / "pages")) < before + 30 and time.monotonic() < deadline:

@@ -92,7 +92,9 @@ def test_an_archive_cut_at_any_byte_keeps_every_link_settled_before_it(tmp_path)
 @pytest.mark.parametrize("offset", [7, 10**9])
 def test_no_response_at_an_offset_is_an_error_that_names_the_archive(tmp_path, offset):
     write_archive(tmp_path / "a.warc.gz")
-    with pytest.raises(WebtextError, match=rf"a\.warc\.gz is damaged at byte {offset}"):
+    # What the bytes there look like to a reader depends on the record's date and id.
+    problem = rf"a\.warc\.gz (is damaged|has no response record) at byte {offset}"
+    with pytest.raises(WebtextError, match=problem):
         read_response(tmp_path / "a.warc.gz", offset)
 
 

@@ -28,6 +28,11 @@ def test_a_bug_is_one_line_and_a_file_with_the_traceback(webtext, monkeypatch: p
     Path(log[1]).unlink()
 
 
+def listen_to_ctrl_c() -> None:
+    # A test run in the background of a script ignores SIGINT, and its children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_a_polite_kill_stop_it_and_say_how_to_go_on(
     tmp_path: Path, prefect_server: str, signal_number: int
@@ -38,6 +43,7 @@ def test_ctrl_c_and_a_polite_kill_stop_it_and_say_how_to_go_on(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PREFECT_API_URL": prefect_server},
+        preexec_fn=listen_to_ctrl_c,
     )
     while process.poll() is None and not list(tmp_path.glob("data/web/*")):
         time.sleep(0.05)
