@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -45,40 +45,6 @@ _ENVIRONMENT = {
 }
 
 
-class Tracker(Protocol):
-    """Where finished stages and training runs are recorded."""
-
-    def record_run(
-        self,
-        name: str,
-        tags: Mapping[str, str],
-        params: Mapping[str, object],
-        metrics: Mapping[str, float],
-        artifacts: Sequence[Path] = (),
-    ) -> bool:
-        """Record a finished stage: what it is, what it was given, its figures, some files.
-
-        Returns:
-            Whether it is recorded; if it is not, a warning says why.
-        """
-        ...
-
-    def follow_training(
-        self,
-        folder: Path,
-        name: str,
-        tags: Mapping[str, str],
-        params: Mapping[str, object],
-        progress: Progress,
-    ) -> AbstractContextManager[Progress]:
-        """Record the training that writes `folder`, while the body runs.
-
-        The body reports to the `Progress` it is given, which passes everything on to `progress`.
-        The same folder is the same run after a restart; leaving the body ends it.
-        """
-        ...
-
-
 class NullTracker:
     """Nothing is recorded."""
 
@@ -110,7 +76,7 @@ def local_uri(data: Path) -> str:
     return f"sqlite:///{data.resolve() / 'mlflow' / 'mlflow.db'}"
 
 
-def open_tracker(uri: str | None) -> Tracker:
+def open_tracker(uri: str | None) -> "Tracker":
     """The tracker at an MLflow address (`sqlite:///...`, `http://...`); None records nothing.
 
     A server or database that cannot be reached costs a warning and the records, nothing else.
@@ -158,7 +124,11 @@ class MLflowTracker:
         metrics: Mapping[str, float],
         artifacts: Sequence[Path] = (),
     ) -> bool:
-        """Record a finished stage; see `Tracker`."""
+        """Record a finished stage: what it is, what it was given, its figures, some files.
+
+        Returns:
+            Whether it is recorded; if it is not, a warning says why.
+        """
         with _failure_is_a_warning():
             run_id = self._create(name, tags, params)
             figures = [_metric(key, value, step=0) for key, value in metrics.items()]
@@ -178,7 +148,11 @@ class MLflowTracker:
         params: Mapping[str, object],
         progress: Progress,
     ) -> Iterator[Progress]:
-        """Record a training while it goes on; see `Tracker`."""
+        """Record the training that writes `folder`, while the body runs.
+
+        The body reports to the `Progress` it is given, which passes everything on to `progress`.
+        The same folder is the same run after a restart; leaving the body ends it.
+        """
         record = _TrainingRecord(self._client, folder, progress)
         with _failure_is_a_warning():
             if not record.reopen(self._uri):
@@ -205,6 +179,10 @@ class MLflowTracker:
         for start in range(0, len(values), _PARAMS_PER_CALL):
             self._client.log_batch(run_id, params=values[start : start + _PARAMS_PER_CALL])
         return run_id
+
+
+Tracker = MLflowTracker | NullTracker
+"""Where finished stages and training runs are recorded, or not: the same two methods."""
 
 
 class _TrainingRecord:

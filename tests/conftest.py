@@ -1,4 +1,4 @@
-"""Where the real test data lies."""
+"""Where the real test data lies: the one place that knows."""
 
 import os
 from pathlib import Path
@@ -15,3 +15,9 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}: set WEBTEXT_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def benchmarks(real_data: Path) -> Path:
+    """The benchmark files in their published layout."""
+    return real_data / "benchmarks"

@@ -13,10 +13,6 @@ from hypothesis import given, settings, strategies as st
 from corpus.errors import WebtextError
 from corpus.tokenizer import ENCODER, MERGES, Tokenizer
 
-DATA = Path(os.environ.get("WEBTEXT_TEST_DATA", Path(__file__).parents[2].parent / "shared/data"))
-GPT2 = DATA / "gpt2_bpe"
-needs_gpt2 = pytest.mark.skipif(not GPT2.is_dir(), reason=f"no GPT-2 vocabulary in {GPT2}")
-
 # OpenAI's pattern, as its encoder.py has it.
 PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 TEXTS = [
@@ -41,10 +37,11 @@ def reference(trained: Tokenizer) -> tiktoken.Encoding:
     )
 
 
-@needs_gpt2
-def test_published_vocabulary_encodes_and_decodes_every_golden_vector():
-    tokenizer = Tokenizer.load(GPT2)
-    lines = (GPT2 / "golden_vectors.jsonl").read_text(encoding="utf-8").splitlines()
+def test_published_vocabulary_encodes_and_decodes_every_golden_vector(real_data: Path):
+    tokenizer = Tokenizer.load(real_data / "gpt2_bpe")
+    lines = (
+        (real_data / "gpt2_bpe" / "golden_vectors.jsonl").read_text(encoding="utf-8").splitlines()
+    )
     vectors = [json.loads(line) for line in lines]
     assert len(vectors) > 100
     for vector in vectors:
@@ -55,11 +52,10 @@ def test_published_vocabulary_encodes_and_decodes_every_golden_vector():
     assert (tokenizer.vocab_size, tokenizer.end_of_text) == (50_257, 50_256)
 
 
-@needs_gpt2
-def test_saving_the_published_vocabulary_gives_the_published_bytes(tmp_path):
-    Tokenizer.load(GPT2).save(tmp_path)
+def test_saving_the_published_vocabulary_gives_the_published_bytes(tmp_path, real_data: Path):
+    Tokenizer.load(real_data / "gpt2_bpe").save(tmp_path)
     for name in (ENCODER, MERGES):
-        assert (tmp_path / name).read_bytes() == (GPT2 / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (real_data / "gpt2_bpe" / name).read_bytes()
 
 
 def test_trained_ids_are_bytes_then_merges_then_end_of_text(trained):

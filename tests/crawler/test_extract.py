@@ -1,7 +1,6 @@
 """The stage "documents": the article and nothing else, page by page, whatever happens."""
 
 import gzip
-import os
 import re
 from collections import Counter
 from datetime import UTC, datetime
@@ -29,10 +28,6 @@ from crawler.extract import (
 )
 from crawler.warc import ArchiveWriter, Response
 
-DATA = Path(os.environ.get("WEBTEXT_TEST_DATA", Path(__file__).parents[2].parent / "shared/data"))
-needs_gold_pages = pytest.mark.skipif(
-    not (DATA / "web").is_dir(), reason=f"no gold pages in {DATA}/web"
-)
 HTML = "text/html; charset=utf-8"
 WHEN = datetime(2017, 1, 1, tzinfo=UTC)
 SENTENCES = [
@@ -235,12 +230,11 @@ def share(found: str, gold: str) -> tuple[float, float, float]:
     return counts[0] / sum(counts), counts[1] / sum(counts), counts[2] / sum(counts)
 
 
-@needs_gold_pages
-def test_extraction_is_as_good_on_the_gold_pages_as_it_was_measured():
-    gold = orjson.loads((DATA / "web/ground-truth.json").read_bytes())
+def test_extraction_is_as_good_on_the_gold_pages_as_it_was_measured(real_data: Path):
+    gold = orjson.loads((real_data / "web/ground-truth.json").read_bytes())
     totals = [0.0, 0.0, 0.0]
     for page_id, truth in gold.items():
-        body = gzip.decompress((DATA / f"web/html/{page_id}.html.gz").read_bytes())
+        body = gzip.decompress((real_data / f"web/html/{page_id}.html.gz").read_bytes())
         try:
             text = read_article(body, "text/html", ExtractConfig()).text
         except UnfitPageError:

@@ -1,6 +1,5 @@
 """The stage "links": what is followed, what is not and why, and that nothing vanishes."""
 
-import os
 import random
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,11 +16,6 @@ from corpus.stage import data_shards
 from crawler.links import run
 from crawler.submissions import Link, LinksConfig, Rejection, judge
 
-DATA = Path(os.environ.get("WEBTEXT_TEST_DATA", Path(__file__).parents[2].parent / "shared/data"))
-REAL_DUMPS = [DATA / "reddit/RS_2005-06.xz", DATA / "reddit/RS_2005-07.zst"]
-needs_real_dumps = pytest.mark.skipif(
-    not REAL_DUMPS[0].is_file(), reason=f"no real dumps in {DATA}/reddit"
-)
 SUBMISSION = {
     "id": "a1",
     "url": "http://www.example.com/story?id=1",
@@ -155,9 +149,9 @@ def test_submissions_of_one_page_become_one_row(tmp_path: Path):
     assert manifest.counts.rejects == {"same_url": 2}
 
 
-@needs_real_dumps
-def test_the_real_dumps_give_exactly_these_links(tmp_path: Path):
-    manifest = run_on(REAL_DUMPS, tmp_path / "links")
+def test_the_real_dumps_give_exactly_these_links(tmp_path: Path, real_data: Path):
+    dumps = [real_data / "reddit" / name for name in ("RS_2005-06.xz", "RS_2005-07.zst")]
+    manifest = run_on(dumps, tmp_path / "links")
     assert manifest.counts.incoming == 103 + 1079
     assert manifest.counts.rejects == {"low_score": 342, "media": 3, "same_url": 1}
     assert manifest.counts.out == 836  # 840 with three points or more, less the four above

@@ -1,7 +1,6 @@
 """Real benchmark files and small document and token folders, written as their stages do."""
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,13 +65,3 @@ def make_tokens(tmp_path: Path) -> MakeFolder:
         return tmp_path / name
 
     return make
-
-
-@pytest.fixture(scope="session")
-def benchmarks() -> Path:
-    """The benchmark files in their published layout."""
-    default = Path(__file__).parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("WEBTEXT_TEST_DATA", default)) / "benchmarks"
-    if not folder.is_dir():
-        pytest.skip(f"no benchmark files at {folder}")
-    return folder

@@ -1,6 +1,5 @@
 """A tiny GPT-2 with a byte vocabulary, a tokens folder, and the real benchmark files."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -52,12 +51,3 @@ def make_tokens(tmp_path, tokenizer):
         return tmp_path / "tokens"
 
     return make
-
-
-@pytest.fixture(scope="session")
-def benchmarks() -> Path:
-    default = Path(__file__).parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("WEBTEXT_TEST_DATA", default)) / "benchmarks"
-    if not folder.is_dir():
-        pytest.skip(f"no benchmark files at {folder}")
-    return folder
