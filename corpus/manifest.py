@@ -75,6 +75,8 @@ class Manifest(Section):
     counts: Counts
     figures: dict[str, int | float | str] = Field(default_factory=dict)
     """Further measurements of the stage, by name with unit: `num_train_tokens`, `best_loss`."""
+    problems: list[str] = Field(default_factory=list)
+    """What a person should know although the stage went on, such as a dump that is cut off."""
     versions: dict[str, str]
     times: Times
     hash: str

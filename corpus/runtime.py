@@ -1,5 +1,6 @@
 """What a stage may use but must not depend on: worker processes and someone to tell of progress."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +16,10 @@ class Progress(Protocol):
         """`count` more units are finished; `note` is a short live figure such as 'loss 4.21'."""
         ...
 
+    def report(self, figures: Mapping[str, float]) -> None:
+        """What the stage measures while it works, by name with unit: for charts, not for people."""
+        ...
+
 
 class SilentProgress:
     """Nobody is watching."""
@@ -23,6 +28,9 @@ class SilentProgress:
         """Ignore it."""
 
     def advance(self, count: int = 1, note: str = "") -> None:
+        """Ignore it."""
+
+    def report(self, figures: Mapping[str, float]) -> None:
         """Ignore it."""
 
 

@@ -6,7 +6,7 @@ LINKS = pa.schema(
     [
         ("url", pa.string()),
         ("domain", pa.string()),  # registrable domain: the unit of politeness
-        ("score", pa.int32()),  # highest over the submissions of this URL
+        ("score", pa.int32()),  # highest of its submissions, or their sum; null: unknown
         ("first_seen", pa.timestamp("s", tz="UTC")),
         ("subreddits", pa.list_(pa.string())),
         ("submission_ids", pa.list_(pa.string())),

@@ -7,7 +7,7 @@ finished stays, `StageWriter.is_done` tells it so the next time.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from corpus.manifest import (
 )
 from corpus.schema import REJECTS
 from corpus.settings import Section
-from corpus.shards import file_sha256, num_rows as shard_rows, read_rows, shard_name, write_shard
+from corpus.shards import file_sha256, num_rows as shard_rows, open_shard, shard_name, write_shard
 
 Inputs = Mapping[str, Path]
 """The folders a stage reads, by role: `{"documents": data/documents/0123456789abcdef}`."""
@@ -70,6 +70,7 @@ class StageWriter:
         num_out: int | None = None,
         libraries: tuple[str, ...] = (),
         figures: dict[str, int | float | str] | None = None,
+        problems: Sequence[str] = (),
     ) -> Manifest:
         """Count the shards, check that nothing vanished, and write the manifest.
 
@@ -78,6 +79,7 @@ class StageWriter:
             num_out: Items that came out, where that is not the rows of the data shards.
             libraries: Distributions that shaped the bytes; their versions are recorded.
             figures: Further measurements, by name.
+            problems: What a person should know although the stage went on, a sentence each.
 
         Raises:
             ValueError: in is not out + rejects: a bug in the stage.
@@ -96,6 +98,7 @@ class StageWriter:
                 rejects=count_rejects(self.output),
             ),
             figures=figures or {},
+            problems=list(problems),
             versions=library_versions(libraries),
             times=Times(started=self.started, finished=datetime.now(UTC)),
             hash=content_hash(shards),
@@ -134,7 +137,10 @@ def count_rejects(folder: Path) -> dict[str, int]:
     """How many things a stage dropped, per reason, most frequent first."""
     counter: Counter[str] = Counter()
     for path in sorted(folder.glob("rejects-*.arrow")):
-        counter.update(row["reason"] for row in read_rows(path, ["reason"]))
+        reader = open_shard(path)
+        for index in range(reader.num_record_batches):
+            reasons = reader.get_batch(index).column("reason").value_counts()
+            counter.update({each["values"]: each["counts"] for each in reasons.to_pylist()})
     return dict(counter.most_common())
 
 

@@ -6,19 +6,22 @@ from pathlib import Path
 from prefect import flow
 
 from corpus import tokens
-from corpus.errors import UsageError
-from crawler import crawl, extract, links
+from crawler.documents import stage as extract
+from crawler.links import stage as links
 from dedup import unique
 from flows import demo_web
+from flows.link_sources import link_inputs, takedown_input
 from flows.recipe import Recipe
 from flows.run_stage import Stage, run_stage
 from flows.summary import CorpusStage
-from flows.track_runs import track_corpus
+from flows.track_runs import track_corpus, tracked_crawl
 
 WEB = Stage("web", demo_web.run)
-LINKS = Stage("links", links.run, links.LIBRARIES)
+# What is crawled in the meantime is no reason to choose other links in the middle of a build.
+LINKS = Stage("links", links.run, links.LIBRARIES, unkeyed=frozenset({"crawled"}))
 # No library: a new Scrapy is no reason to fetch 45 million pages again.
-PAGES = Stage("pages", crawl.run)
+# The takedown list has decided the links; here it only stops redirects from now on.
+PAGES = Stage("pages", tracked_crawl, unkeyed=frozenset({"takedown"}))
 DOCUMENTS = Stage("documents", extract.run, extract.LIBRARIES)
 UNIQUE = Stage("unique", unique.run, unique.LIBRARIES)
 TOKENS = Stage("tokens", tokens.run, tokens.LIBRARIES)
@@ -49,10 +52,14 @@ def build_corpus(
 
 
 def _stages(recipe: Recipe, data: Path, workers: int) -> Iterator[tuple[str, Path]]:
-    sources, replay = _sources(recipe, data, workers)
+    web = None if recipe.web is None else run_stage(WEB, recipe.web, {}, data, workers)
+    sources = link_inputs(recipe, data, web)
     found = run_stage(LINKS, recipe.links, sources, data, workers)
     yield "links", found
-    pages = run_stage(PAGES, recipe.crawl, {"links": found, **replay}, data, workers)
+    archive = web or recipe.crawl.replay
+    replay = {} if archive is None else {"replay": archive}
+    inputs = {"links": found, **replay, **takedown_input(data)}
+    pages = run_stage(PAGES, recipe.crawl, inputs, data, workers)
     yield "pages", pages
     inputs = {"links": found, "pages": pages}
     documents = run_stage(DOCUMENTS, recipe.extract, inputs, data, workers)
@@ -63,18 +70,3 @@ def _stages(recipe: Recipe, data: Path, workers: int) -> Iterator[tuple[str, Pat
     if recipe.tokens.tokenizer is not None:
         inputs["tokenizer"] = recipe.tokens.tokenizer
     yield "tokens", run_stage(TOKENS, recipe.tokens, inputs, data, workers)
-
-
-def _sources(recipe: Recipe, data: Path, workers: int) -> tuple[dict[str, Path], dict[str, Path]]:
-    """The dumps to read links from, and the archive to replay instead of the network, if any."""
-    if recipe.web is not None:
-        web = run_stage(WEB, recipe.web, {}, data, workers)
-        return {"dump-0": web / "dump" / "RS_demo.zst"}, {"replay": web}
-    if not recipe.links.dumps:
-        raise UsageError(
-            f"recipe {recipe.name} names no submission dumps",
-            hint="Say where they are: --set 'links.dumps=[\"RS_2017-12.zst\"]'",
-        )
-    dumps = {f"dump-{index}": path for index, path in enumerate(recipe.links.dumps)}
-    replay = {} if recipe.crawl.replay is None else {"replay": recipe.crawl.replay}
-    return dumps, replay

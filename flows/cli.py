@@ -1,8 +1,6 @@
 """The command line: `webtext demo`, `run`, `build`, `overlap`, `train`, `evaluate`, ..."""
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +8,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from flows.cli_options import (
+    Benchmarks,
+    Corpus,
+    Data,
+    Every,
+    Overrides,
+    RecipeName,
+    RunName,
+    Workers,
+)
+from flows.flow_session import flow_session
 from flows.summary import CorpusStage
 
 # Commands import their flows when they run: Prefect and torch take seconds, `--help` should not,
@@ -29,24 +38,6 @@ corpus_app = typer.Typer(help="List, show and verify corpora.", no_args_is_help=
 app.add_typer(corpus_app, name="corpus")
 
 console = Console(stderr=False, highlight=False)
-
-Data = Annotated[Path, typer.Option("--data", help="Folder for everything webtext makes.")]
-Workers = Annotated[
-    int,
-    typer.Option(
-        "--workers", min=1, show_default="one per core", help="Worker processes per stage."
-    ),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe; repeatable."),
-]
-Benchmarks = Annotated[
-    Path | None,
-    typer.Option("--benchmarks", help="Folder of benchmark files (docs/data-format.md)."),
-]
-RecipeName = Annotated[str, typer.Argument(help="A TOML file, or the name of one that we ship.")]
-Corpus = Annotated[str, typer.Argument(help="A tokens folder, or the beginning of its hash.")]
 
 _DATA = Path("data")
 _CORES = os.cpu_count() or 1
@@ -94,7 +85,7 @@ def build(
     from flows.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides)
-    with _prefect(data):
+    with flow_session(console, data):
         from flows.build_corpus import build_corpus
 
         folder = build_corpus(loaded, data, workers, until)
@@ -103,6 +94,30 @@ def build(
     if until == "tokens":
         console.print(describe_corpus(folder))
     console.print(f"{until}: {folder}")
+
+
+@app.command()
+def harvest(
+    recipe: RecipeName,
+    every: Every = None,
+    data: Data = _DATA,
+    overrides: Overrides = None,
+) -> None:
+    """Gather submissions from Reddit's API.
+
+    One round: holds what the listings show, and reads the score of what is three days old again.
+    Needs credentials: docs/operations.md.
+    """
+    from flows.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    with flow_session(console, data):
+        from flows.harvest_links import FOLDER, harvest_rounds
+
+        for report in harvest_rounds(loaded, data, every):
+            for problem in report.problems:
+                console.print(f"Warning: {problem}", style="yellow", markup=False)
+    console.print(f"harvest: {data / FOLDER}")
 
 
 @app.command()
@@ -124,7 +139,7 @@ def overlap(
 
     loaded = load_recipe(recipe, _with_benchmarks(overrides, benchmarks))
     tokens = find_corpus(data, corpus)
-    with _prefect(data):
+    with flow_session(console, data):
         from flows.report_overlap import report_overlap
 
         folder = report_overlap(loaded, tokens, data, workers)
@@ -150,7 +165,7 @@ def train(
 
     loaded = load_recipe(recipe, overrides)
     tokens = find_corpus(data, corpus)
-    with _prefect(data):
+    with flow_session(console, data):
         from flows.train_model import train_model
 
         folder = train_model(loaded, tokens, data)
@@ -159,7 +174,7 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[str, typer.Argument(help="A run folder, or the beginning of its id.")],
+    run: RunName,
     recipe: Annotated[str, typer.Option(help="Recipe with the [evaluate] section.")] = "webtext",
     benchmarks: Benchmarks = None,
     data: Data = _DATA,
@@ -175,7 +190,7 @@ def evaluate(
 
     loaded = load_recipe(recipe, _with_benchmarks(overrides, benchmarks))
     folder = find_run(data, run)
-    with _prefect(data):
+    with flow_session(console, data):
         from flows.evaluate_model import evaluate_model
 
         scores, _ = evaluate_model(loaded, folder, lineage(folder)["tokens"], data)
@@ -188,7 +203,7 @@ def evaluate(
 
 @app.command()
 def sample(
-    run: Annotated[str, typer.Argument(help="A run folder, or the beginning of its id.")],
+    run: RunName,
     prompt: Annotated[str, typer.Option(help="Text to go on from; empty: a new document.")] = "",
     data: Data = _DATA,
     overrides: Overrides = None,
@@ -205,10 +220,7 @@ def sample(
 
 
 @app.command()
-def report(
-    run: Annotated[str, typer.Argument(help="A run folder, or the beginning of its id.")],
-    data: Data = _DATA,
-) -> None:
+def report(run: RunName, data: Data = _DATA) -> None:
     """Write a run's report, one HTML page."""
     from flows.catalog import find_run
     from flows.render_report import render_report
@@ -261,7 +273,7 @@ def _run_recipe(
     from flows.recipe import load_recipe
 
     loaded = load_recipe(recipe, _with_benchmarks(overrides, benchmarks))
-    with _prefect(data):
+    with flow_session(console, data):
         from flows.run_pipeline import run_pipeline
 
         path = run_pipeline(loaded, data, workers)
@@ -273,15 +285,3 @@ def _run_recipe(
 def _with_benchmarks(overrides: list[str] | None, benchmarks: Path | None) -> list[str]:
     named = [] if benchmarks is None else [f"benchmarks={str(benchmarks)!r}"]
     return [*(overrides or []), *named]
-
-
-@contextmanager
-def _prefect(data: Path) -> Iterator[None]:
-    from flows.display import open_display
-    from flows.embedded_prefect import embedded_prefect
-
-    with ExitStack() as stack:
-        with console.status("Starting Prefect (up to 30 s the first time)"):
-            stack.enter_context(embedded_prefect(data))
-        stack.enter_context(open_display(console))
-        yield

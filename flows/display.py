@@ -1,7 +1,7 @@
 """What a person sees while stages run: a bar per stage on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
@@ -35,6 +35,10 @@ class Display(Protocol):
 
     def done(self, name: str, outcome: str) -> None:
         """A stage ended, now or in an earlier run."""
+        ...
+
+    def warn(self, name: str, problem: str) -> None:
+        """Something went wrong although the stage went on."""
         ...
 
 
@@ -100,6 +104,13 @@ class BarDisplay:
         row.add_row(f"[green]✓[/] {name}", outcome)
         self._bars.console.print(row, highlight=False)
 
+    def warn(self, name: str, problem: str) -> None:
+        """Say it, for as long as the terminal scrolls."""
+        row = Table.grid(padding=(0, 1))
+        row.add_column(width=11, no_wrap=True)
+        row.add_row(f"[yellow]! {name}[/]", Text(problem))
+        self._bars.console.print(row, highlight=False)
+
 
 class _Bar:
     def __init__(self, bars: Bars, task_id: TaskID) -> None:
@@ -114,6 +125,9 @@ class _Bar:
         self._bars.advance(self._task_id, count)
         if note:
             self._bars.update(self._task_id, note=note)
+
+    def report(self, figures: Mapping[str, float]) -> None:
+        pass
 
 
 class _CountColumn(ProgressColumn):
@@ -158,6 +172,10 @@ class LineDisplay:
         """Say what came of it."""
         self._console.print(f"{name}: {outcome}", highlight=False, soft_wrap=True)
 
+    def warn(self, name: str, problem: str) -> None:
+        """Say it."""
+        self._console.print(f"{name}: ! {problem}", highlight=False, soft_wrap=True, markup=False)
+
 
 class _Lines:
     def __init__(self, console: Console, name: str) -> None:
@@ -189,3 +207,6 @@ class _Lines:
             highlight=False,
             soft_wrap=True,
         )
+
+    def report(self, figures: Mapping[str, float]) -> None:
+        pass

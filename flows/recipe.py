@@ -10,9 +10,10 @@ from pydantic import BaseModel, ValidationError
 from corpus.errors import UsageError
 from corpus.settings import Section
 from corpus.tokens import TokensConfig
-from crawler.crawl import CrawlConfig
-from crawler.extract import ExtractConfig
-from crawler.submissions import LinksConfig
+from crawler.documents.stage import ExtractConfig
+from crawler.links.submissions import LinksConfig
+from crawler.pages.settings import CrawlConfig
+from crawler.reddit.harvest import HarvestConfig
 from dedup.overlap import OverlapConfig
 from dedup.unique import DedupConfig
 from evaluation.settings import EvaluateConfig
@@ -35,6 +36,8 @@ class Recipe(Section):
     """Folder of benchmark files, one sub-folder per set: docs/data-format.md has the layout."""
     web: DemoWebConfig | None = None
     """Make a small web and a dump that links to it, and crawl that instead of the real one."""
+    harvest: HarvestConfig = HarvestConfig()
+    """What is gathered from Reddit's API, by `webtext harvest`."""
     links: LinksConfig = LinksConfig()
     """Which submissions become links."""
     crawl: CrawlConfig = CrawlConfig()

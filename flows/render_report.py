@@ -8,13 +8,13 @@ import jinja2
 
 from corpus.atomic import write_bytes
 from corpus.manifest import Manifest, read_manifest
+from corpus.metrics import read_metrics
 from corpus.shards import read_rows
 from corpus.stage import data_shards
 from evaluation.evaluate import ScoreRow
 from flows.charts import bar_chart, length_histogram, loss_curve
 from flows.gather_results import Results, gather_results
 from flows.summary import corpus_hash, funnel, lineage, show_number
-from model.metrics import read_metrics
 
 _TOP_DOMAINS = 20
 

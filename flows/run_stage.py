@@ -16,6 +16,7 @@ from corpus.runtime import Runtime
 from corpus.settings import Section
 from corpus.stage import Inputs, describe_input
 from flows.display import current_display
+from flows.publish_figures import PublishedProgress
 from flows.summary import count_phrase
 
 StageFunction = Callable[..., Manifest]
@@ -31,6 +32,9 @@ class Stage:
     """`run(config, inputs, output, runtime) -> Manifest`."""
     libraries: tuple[str, ...] = ()
     """Distributions whose version changes the stage's bytes."""
+    unkeyed: frozenset[str] = frozenset()
+    """Roles of inputs that are recorded but do not name the folder: they change with every build,
+    and a build that goes on must find its folder again."""
 
 
 @task(cache_policy=NO_CACHE, task_run_name="{stage.name}", persist_result=False)
@@ -51,9 +55,12 @@ def run_stage(
             manifest = read_manifest(output)
             display.done(stage.name, f"done before: {count_phrase(manifest)}")
         else:
-            runtime = Runtime(workers=workers, progress=display.stage(stage.name))
+            progress = PublishedProgress(display.stage(stage.name), stage.name)
+            runtime = Runtime(workers=workers, progress=progress)
             manifest = stage.run(config, inputs, output, runtime)
             display.done(stage.name, f"{count_phrase(manifest)} in {manifest.times.seconds:.0f} s")
+        for problem in manifest.problems:
+            display.warn(stage.name, problem)
     create_table_artifact(
         key=stage.name,
         table=artifact_rows(manifest),
@@ -64,7 +71,8 @@ def run_stage(
 
 def stage_folder(stage: Stage, config: Section, inputs: Inputs, data: Path) -> Path:
     """The folder that a stage writes for this config and these inputs."""
-    hashes = {role: describe_input(path).hash for role, path in inputs.items()}
+    keyed = {role: path for role, path in inputs.items() if role not in stage.unkeyed}
+    hashes = {role: describe_input(path).hash for role, path in keyed.items()}
     return data / stage.name / stage_key(stage.name, config, hashes, stage.libraries)
 
 
@@ -76,6 +84,7 @@ def artifact_rows(manifest: Manifest) -> list[dict[str, object]]:
     ]
     rows += [{"what": f"rejected: {k}", "value": v} for k, v in manifest.counts.rejects.items()]
     rows += [{"what": name, "value": value} for name, value in manifest.figures.items()]
+    rows.extend({"what": "problem", "value": problem} for problem in manifest.problems)
     return [*rows, {"what": "seconds", "value": round(manifest.times.seconds, 1)}]
 
 

@@ -8,6 +8,8 @@ from corpus.atomic import write_bytes
 from corpus.manifest import MANIFEST, Manifest, read_manifest
 from corpus.runtime import Runtime
 from corpus.stage import Inputs
+from crawler.pages import stage as crawl
+from crawler.pages.settings import CrawlConfig
 from flows.recipe import Recipe
 from flows.summary import CORPUS_STAGES, corpus_hash, lineage
 from model import launch
@@ -52,7 +54,8 @@ def track_overlap(recipe: Recipe, overlap: Path, tokens: Path, data: Path) -> No
 def tracked_training(config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Manifest:
     """The training stage, followed live by MLflow; a restart goes on in the same MLflow run."""
     data = output.parents[1]
-    with tracker_for(data).follow_training(
+    with tracker_for(data).follow(
+        "train",
         output,
         f"train {output.name}",
         _tags("train", inputs["tokens"], output),
@@ -60,6 +63,15 @@ def tracked_training(config: RunConfig, inputs: Inputs, output: Path, runtime: R
         runtime.progress,
     ) as progress:
         return launch.run(config, inputs, output, replace(runtime, progress=progress))
+
+
+def tracked_crawl(config: CrawlConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Manifest:
+    """The crawl, followed live by MLflow; a restart goes on in the same MLflow run."""
+    tags = {"kind": "crawl", "folder": str(output)}
+    with tracker_for(output.parents[1]).follow(
+        "crawl", output, f"crawl {output.name}", tags, config.model_dump(), runtime.progress
+    ) as progress:
+        return crawl.run(config, inputs, output, replace(runtime, progress=progress))
 
 
 def _record_once(

@@ -8,7 +8,7 @@ from corpus.child import run_child
 from corpus.manifest import Manifest
 from corpus.runtime import Runtime
 from corpus.stage import Inputs, StageWriter
-from model.metrics import Metrics, read_metrics
+from model.metrics import Metrics, read_training
 from model.settings import RunConfig
 
 LIBRARIES = ("webtext", "torch")
@@ -43,7 +43,7 @@ def run(config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Ma
             runtime.progress.advance(message["step"])
         else:
             runtime.progress.advance(note=_note(message))
-    metrics = read_metrics(output)
+    metrics = read_training(output)
     return writer.finish(
         steps,
         num_out=metrics[-1]["step"],

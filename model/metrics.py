@@ -1,11 +1,9 @@
-"""metrics.jsonl: what each step of a run measured, one JSON object per line."""
+"""What a training writes to metrics.jsonl: a line per optimizer step."""
 
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
-import orjson
-
-METRICS = "metrics.jsonl"
+from corpus.metrics import read_metrics
 
 
 class Metrics(TypedDict):
@@ -23,15 +21,6 @@ class Metrics(TypedDict):
     """Held-out cross-entropy in nats per token after the step; some steps only."""
 
 
-def read_metrics(run: Path) -> list[Metrics]:
-    """The lines of a run folder's metrics, in order; a line torn by a kill ends them."""
-    path = run / METRICS
-    if not path.is_file():
-        return []
-    metrics: list[Metrics] = []
-    with path.open("rb") as lines:
-        for line in lines:
-            if not line.endswith(b"\n"):
-                break
-            metrics.append(orjson.loads(line))
-    return metrics
+def read_training(run: Path) -> list[Metrics]:
+    """The steps of a run folder's metrics.jsonl, in order."""
+    return cast(list[Metrics], read_metrics(run))

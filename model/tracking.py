@@ -1,6 +1,6 @@
-"""MLflow: one run per finished stage, and one per training however often it is restarted.
+"""MLflow: one run per finished stage, and one per training or crawl however often it is restarted.
 
-The parent logs what the trainer wrote to metrics.jsonl, so the training loop knows nothing of
+The parent logs what the trainer or the crawl wrote to metrics.jsonl, so neither knows anything of
 MLflow, and a tracking server that is gone costs a warning, not a training. MLflow is imported
 when a tracker is opened, not with this module: it takes three to five seconds.
 """
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import orjson
 
 from corpus.atomic import write_bytes
+from corpus.metrics import read_metrics
 from corpus.runtime import Progress
-from model.metrics import Metrics, read_metrics
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,6 +33,7 @@ _RUN_FILE = ".mlflow.json"
 _METRICS_PER_CALL, _PARAMS_PER_CALL = 1000, 100
 _MAX_VALUE_LENGTH = 5000
 _LOG_EVERY_S = 15.0
+_NAMES = {"val_loss": "val/loss"}
 
 _ENVIRONMENT = {
     # MLflow reads the literal "true" only.
@@ -59,8 +60,9 @@ class NullTracker:
         """Do nothing."""
         return False
 
-    def follow_training(
+    def follow(
         self,
+        kind: str,
         folder: Path,
         name: str,
         tags: Mapping[str, str],
@@ -140,20 +142,29 @@ class MLflowTracker:
         return False
 
     @contextmanager
-    def follow_training(
+    def follow(
         self,
+        kind: str,
         folder: Path,
         name: str,
         tags: Mapping[str, str],
         params: Mapping[str, object],
         progress: Progress,
     ) -> Iterator[Progress]:
-        """Record the training that writes `folder`, while the body runs.
+        """Record the training or crawl that writes `folder`, while the body runs.
 
         The body reports to the `Progress` it is given, which passes everything on to `progress`.
         The same folder is the same run after a restart; leaving the body ends it.
+
+        Args:
+            kind: Prefix of the metrics' names: `train` makes `loss` be `train/loss`.
+            folder: Where metrics.jsonl grows: an object per line with `step` and numbers.
+            name: The run's name.
+            tags: The run's tags.
+            params: The run's parameters.
+            progress: Where the body's reports go.
         """
-        record = _TrainingRecord(self._client, folder, progress)
+        record = _LiveRecord(self._client, kind, folder, progress)
         with _failure_is_a_warning():
             if not record.reopen(self._uri):
                 record.begin(self._uri, self._create(name, tags, params))
@@ -185,11 +196,12 @@ Tracker = MLflowTracker | NullTracker
 """Where finished stages and training runs are recorded, or not: the same two methods."""
 
 
-class _TrainingRecord:
+class _LiveRecord:
     """A `Progress` that logs the new lines of metrics.jsonl every 15 seconds on its way."""
 
-    def __init__(self, client: "MlflowClient", folder: Path, progress: Progress) -> None:
+    def __init__(self, client: "MlflowClient", kind: str, folder: Path, progress: Progress) -> None:
         self._client = client
+        self._kind = kind
         self._folder = folder
         self._progress = progress
         self._run_id: str | None = None  # None: MLflow failed, nothing is recorded
@@ -197,7 +209,7 @@ class _TrainingRecord:
         self._logged_at = time.monotonic()
 
     def begin(self, uri: str, run_id: str) -> None:
-        """Remember, beside the training, in which run it is recorded."""
+        """Remember, beside what is made, in which run it is recorded."""
         self._run_id = run_id
         content = orjson.dumps({"uri": uri, "run_id": run_id})
         write_bytes(self._folder / _RUN_FILE, content)
@@ -212,12 +224,12 @@ class _TrainingRecord:
             return False
         try:
             self._client.update_run(remembered["run_id"], status="RUNNING")
-            history = self._client.get_metric_history(remembered["run_id"], "train/loss")
+            last_step = self._newest_step(remembered["run_id"])
         except MlflowException:
             logger.warning("MLflow has no run %s any more: recording anew", remembered["run_id"])
             return False
         self._run_id = remembered["run_id"]
-        self._last_step = max((metric.step for metric in history), default=0)
+        self._last_step = last_step
         return True
 
     def start(self, total: int | None, unit: str) -> None:
@@ -232,33 +244,39 @@ class _TrainingRecord:
                 self.log_new_steps()
             self._logged_at = time.monotonic()
 
+    def report(self, figures: Mapping[str, float]) -> None:
+        """Pass it on."""
+        self._progress.report(figures)
+
     def log_new_steps(self) -> None:
         """Send the steps that are not yet recorded; a resumed run's repeated ones are."""
         new = [line for line in read_metrics(self._folder) if line["step"] > self._last_step]
         if self._run_id is None or not new:
             return
-        metrics = [metric for line in new for metric in _to_mlflow(line)]
+        metrics = [metric for line in new for metric in self._to_mlflow(line)]
         for start in range(0, len(metrics), _METRICS_PER_CALL):
             batch = metrics[start : start + _METRICS_PER_CALL]
             self._client.log_batch(self._run_id, metrics=batch)
         self._last_step = new[-1]["step"]
 
+    def _newest_step(self, run_id: str) -> int:
+        names = self._client.get_run(run_id).data.metrics
+        # All but the held-out loss are in every line: any of them knows the last step.
+        name = min((name for name in names if name.startswith(f"{self._kind}/")), default=None)
+        history = self._client.get_metric_history(run_id, name) if name else []
+        return max((metric.step for metric in history), default=0)
+
+    def _to_mlflow(self, line: dict) -> list["Metric"]:
+        return [
+            _metric(_NAMES.get(key, f"{self._kind}/{key}"), value, line["step"])
+            for key, value in line.items()
+            if key != "step" and isinstance(value, int | float)
+        ]
+
     def end(self, status: str) -> None:
         """Close the run."""
         if self._run_id is not None:
             self._client.set_terminated(self._run_id, status)
-
-
-def _to_mlflow(line: Metrics) -> list["Metric"]:
-    names = {
-        "train/loss": line.get("loss"),
-        "train/lr": line.get("lr"),
-        "train/tokens_per_s": line.get("tokens_per_s"),
-        "val/loss": line.get("val_loss"),
-    }
-    return [
-        _metric(name, value, line["step"]) for name, value in names.items() if value is not None
-    ]
 
 
 def _metric(name: str, value: float, step: int) -> "Metric":

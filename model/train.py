@@ -18,6 +18,7 @@ import torch.distributed as dist
 from corpus.atomic import write_bytes
 from corpus.child import emit, exit_with_parent
 from corpus.errors import WebtextError
+from corpus.metrics import METRICS, append_metrics, read_metrics
 from corpus.order import TokenWindows
 from corpus.stage import data_shards
 from corpus.tokenizer import Tokenizer
@@ -32,7 +33,6 @@ from model.checkpoint import (
 )
 from model.gpt2 import GPT2
 from model.loop import Process, Trainer
-from model.metrics import METRICS, Metrics, read_metrics
 from model.settings import GPT2Config, RunConfig
 
 
@@ -56,7 +56,7 @@ def train(config: RunConfig, tokens: Path, output: Path, process: Process) -> No
     for metrics in trainer.train():
         is_last = trainer.step == config.train.steps
         if process.is_main:
-            _record(output, metrics)
+            append_metrics(output, metrics)  # no checkpoint may outlive a crash that these do not
             if is_last or trainer.step % config.train.checkpoint_every == 0:
                 _save(trainer, tokenizer, output)
             emit({"event": "step", **metrics})
@@ -91,7 +91,7 @@ def _resume(trainer: Trainer, output: Path) -> None:
         trainer.optimizer.load_state_dict(state["optimizer"])
     if trainer.process.is_main:
         kept = [line for line in read_metrics(output) if line["step"] <= trainer.step]
-        write_bytes(output / METRICS, b"".join(map(_encode, kept)))
+        write_bytes(output / METRICS, b"".join(orjson.dumps(line) + b"\n" for line in kept))
 
 
 def _save(trainer: Trainer, tokenizer: Tokenizer, output: Path) -> None:
@@ -104,17 +104,6 @@ def _save(trainer: Trainer, tokenizer: Tokenizer, output: Path) -> None:
         optimizer=trainer.optimizer.state_dict(),
     )
     save_state(output / TRAINING_STATE, state)
-
-
-def _record(output: Path, metrics: Metrics) -> None:
-    with (output / METRICS).open("ab") as file:
-        file.write(_encode(metrics))
-        file.flush()
-        os.fsync(file.fileno())  # no checkpoint may outlive a power cut that its metrics do not
-
-
-def _encode(metrics: Metrics) -> bytes:
-    return orjson.dumps(metrics) + b"\n"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("corpus", "crawler", "dedup", "model", "evaluation", "flows")
+PACKAGES = ("corpus", "crawler", "dedup", "model", "evaluation", "flows", "benchmarks")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -28,7 +28,7 @@ def test_tests_have_no_init_files():
 def test_files_are_short(package: str):
     long = {
         path.name: count
-        for path in (ROOT / package).glob("*.py")
+        for path in (ROOT / package).rglob("*.py")
         if (count := len(path.read_text(encoding="utf-8").splitlines())) > 300
     }
     assert not long, "one file, one idea: split it"
@@ -36,5 +36,6 @@ def test_files_are_short(package: str):
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_s_init_is_one_docstring(package: str):
-    lines = (ROOT / package / "__init__.py").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 1, "__init__.py holds a docstring and nothing else"
+    for path in (ROOT / package).rglob("__init__.py"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert len(lines) == 1, f"{path} holds more than a docstring"

@@ -10,9 +10,9 @@ from corpus.schema import LINKS
 from corpus.settings import Section
 from corpus.shards import read_rows
 from corpus.stage import StageWriter
-from crawler.crawl import CrawlConfig
+from crawler.pages.settings import CrawlConfig
 
-FAST = CrawlConfig(per_host_delay_s=0, timeout_s=5, max_body_bytes=200_000)
+FAST = CrawlConfig(per_host_delay_s=0, pause_s=0.05, timeout_s=5, max_body_bytes=200_000)
 
 
 def write_links(folder: Path, *partitions: list[str]) -> Path:

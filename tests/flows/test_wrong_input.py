@@ -4,7 +4,7 @@ import lzma
 import os
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,25 +71,34 @@ def test_an_unknown_option(webtext):
     assert_failed(webtext("build", "webtext", "--untill", "links"), 2, "--untill")
 
 
-def test_a_truncated_zst(webtext, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [(".zst", zstandard.compress), (".xz", lzma.compress)]
+)
+def test_a_truncated_dump_gives_what_can_be_read_and_says_so(
+    webtext, tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]
+):
     plain = write_dump(tmp_path / "plain", 5_000).read_bytes()
-    dump = tmp_path / "RS_cut.zst"
-    dump.write_bytes(zstandard.compress(plain)[:-200])
-    assert_failed(build(webtext, dump), 1, "RS_cut.zst", "lines")
+    dump = tmp_path / f"RS_cut{suffix}"
+    dump.write_bytes(compress(plain)[:-200])
+    outcome = build(webtext, dump)
+    assert outcome.exit_code == 0, outcome
+    (manifest,) = Path("data").glob("links/*/manifest.json")
+    (problem,) = orjson.loads(manifest.read_bytes())["problems"]
+    assert f"RS_cut{suffix} is damaged or cut off after" in problem
 
 
-def test_a_truncated_xz(webtext, tmp_path: Path):
-    plain = write_dump(tmp_path / "plain", 5_000).read_bytes()
-    dump = tmp_path / "RS_cut.xz"
-    dump.write_bytes(lzma.compress(plain)[:-200])
-    assert_failed(build(webtext, dump), 1, "RS_cut.xz")
+def test_a_dump_that_is_none(webtext, tmp_path: Path):
+    dump = tmp_path / "RS.zst"
+    dump.write_bytes(zstandard.compress(os.urandom(5_000)))
+    assert_failed(build(webtext, dump), 1, "RS.zst holds no submission", "right file")
 
 
-def test_a_corrupt_line_stops_the_build_unless_some_are_allowed(webtext, tmp_path: Path):
+def test_a_corrupt_line_stops_the_build_if_none_is_allowed(webtext, tmp_path: Path):
     dump = write_dump(tmp_path / "RS.ndjson")
     dump.write_bytes(dump.read_bytes() + b'{"id": "x", "url": \n')
-    assert_failed(build(webtext, dump), 1, "RS.ndjson:51", "links.max_corrupt_lines")
-    allowed = build(webtext, dump, "--set", "links.max_corrupt_lines=1")
+    none = ("--set", "links.max_corrupt_lines=0")
+    assert_failed(build(webtext, dump, *none), 1, "RS.ndjson:51", "links.max_corrupt_lines")
+    allowed = build(webtext, dump)
     assert allowed.exit_code == 0, allowed
     assert "corrupt_line 1" in allowed.out
 

@@ -5,8 +5,8 @@ import logging
 import orjson
 import pytest
 
+from corpus.metrics import METRICS
 from corpus.runtime import SilentProgress
-from model.metrics import METRICS
 from model.tracking import EXPERIMENT, MLflowTracker, NullTracker, local_uri, open_tracker
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -58,11 +58,11 @@ def test_a_training_is_one_run_across_restarts(uri, client, tmp_path):
     write_metrics(tmp_path, range(1, 26))
     with (
         pytest.raises(KeyboardInterrupt),
-        open_tracker(uri).follow_training(tmp_path, "a", {}, {"lr": 1}, SilentProgress()),
+        open_tracker(uri).follow("train", tmp_path, "a", {}, {"lr": 1}, SilentProgress()),
     ):
         raise KeyboardInterrupt
     assert runs(client, "a")[0].info.status == "KILLED"
-    with open_tracker(uri).follow_training(tmp_path, "a", {}, {"lr": 1}, SilentProgress()):
+    with open_tracker(uri).follow("train", tmp_path, "a", {}, {"lr": 1}, SilentProgress()):
         assert runs(client, "a")[0].info.status == "RUNNING"
         write_metrics(tmp_path, range(1, 41))  # resumed at 20: steps 21 to 25 came again
     (found,) = runs(client, "a")
@@ -75,7 +75,7 @@ def test_a_training_is_one_run_across_restarts(uri, client, tmp_path):
 def test_a_failed_training_is_marked_failed_and_raises(uri, client, tmp_path):
     with (
         pytest.raises(ZeroDivisionError),
-        open_tracker(uri).follow_training(tmp_path, "b", {}, {}, SilentProgress()),
+        open_tracker(uri).follow("train", tmp_path, "b", {}, {}, SilentProgress()),
     ):
         raise ZeroDivisionError
     assert runs(client, "b")[0].info.status == "FAILED"
@@ -92,7 +92,7 @@ def test_a_server_that_is_gone_costs_a_warning(tmp_path, monkeypatch, caplog, ur
 
     tracker._client = MlflowClient(tracking_uri="http://127.0.0.1:9")
     caplog.clear()
-    with tracker.follow_training(tmp_path, "c", {}, {}, SilentProgress()):
+    with tracker.follow("train", tmp_path, "c", {}, {}, SilentProgress()):
         write_metrics(tmp_path, range(3))
     assert "not recorded in MLflow" in caplog.text
     assert not tracker.record_run("corpus", {}, {}, {})
@@ -101,6 +101,6 @@ def test_a_server_that_is_gone_costs_a_warning(tmp_path, monkeypatch, caplog, ur
 def test_no_address_records_nothing_and_passes_progress_on(tmp_path):
     tracker, progress = open_tracker(None), SilentProgress()
     assert not tracker.record_run("x", {}, {}, {})
-    with tracker.follow_training(tmp_path, "x", {}, {}, progress) as given:
+    with tracker.follow("train", tmp_path, "x", {}, {}, progress) as given:
         assert given is progress
     assert list(tmp_path.iterdir()) == []

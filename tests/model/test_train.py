@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from corpus.errors import WebtextError
+from corpus.metrics import METRICS, read_metrics
 from corpus.order import TokenWindows
 from corpus.runtime import Runtime
 from corpus.stage import data_shards
 from model.checkpoint import load_checkpoint
 from model.launch import run
 from model.loop import learning_rate
-from model.metrics import METRICS, read_metrics
 from model.settings import ModelConfig, RunConfig, TrainConfig
 
 SHAPE = ModelConfig(block_size=16, n_layer=1, n_head=2, n_embd=16, dropout=0.1)
@@ -48,6 +48,9 @@ class Recorder:
     def advance(self, count=1, note=""):
         self.done += count
         self.notes.append(note)
+
+    def report(self, figures):
+        pass
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,0 +1,1 @@
+"""The WARC archive of a crawl: written, read, replayed."""

@@ -1,0 +1,1 @@
+"""Submissions and URL tables -> links worth a visit."""

@@ -1,0 +1,1 @@
+"""Links -> pages: a polite Scrapy crawl, one outcome per link."""

@@ -1,0 +1,1 @@
+"""Reddit's API -> submissions whose karma has matured."""
