@@ -34,7 +34,7 @@ def test_its_recipes_exist():
 
 def test_its_map_and_its_targets_exist():
     folders = re.findall(r"^(\w+)/ {2,}", README, re.MULTILINE)
-    assert len(folders) == 9
+    assert len(folders) == 10
     files = re.findall(r"\b([\w-]+\.(?:md|yml)|constraints\.txt)\b", README)
     for name in (*folders, *files):
         assert (ROOT / name).exists() or (ROOT / "docs" / name).exists(), name

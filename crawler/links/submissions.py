@@ -40,7 +40,8 @@ class LinksConfig(RulesConfig):
     created_after: date | None = None
     """Leave out submissions from before this day (UTC); None: none."""
     created_before: date | None = None
-    """Leave out submissions from this day (UTC) on (paper section 2.1: 2017-12-01); None: none."""
+    """Leave out submissions from this day (UTC) on; None: none. (Paper section 2.1: no links from
+    after December 2017.)"""
     skip_crawled: bool = False
     """Leave out pages that earlier builds have crawled."""
     partitions: int = Field(default=1, ge=1, le=512)

@@ -1,12 +1,16 @@
 """What a crawl says of itself while it runs: links and pages so far, rate, hosts, bytes."""
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from corpus.metrics import append_metrics, read_metrics
 from crawler.archive.warc import FETCHED
 
+_LOG_EVERY_S = 10
 # The rate shown is that of the last so many seconds: a mean since the start hides a stall.
 _WINDOW_S = 15.0
 _NUM_REASONS_SHOWN = 3
@@ -30,11 +34,37 @@ class _Moment:
     num_pages: int
 
 
-class LiveFigures:
-    """The sums over all partitions, and the rates of the last seconds."""
+class MetricsLog:
+    """Adds figures to a folder's metrics.jsonl; a step is a second of crawling."""
 
-    def __init__(self, num_links: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        earlier = read_metrics(folder)
+        self._last_step: int = earlier[-1]["step"] if earlier else 0
+        self._began = time.monotonic() - self._last_step
+
+    def write(self, figures: Mapping[str, float], every_s: float = 0) -> None:
+        """Add a line, if the last one is `every_s` seconds old."""
+        step = math.ceil(time.monotonic() - self._began)
+        if step >= self._last_step + every_s:
+            append_metrics(self._folder, {"step": step, **figures})
+            self._last_step = step
+
+
+class LiveFigures:
+    """The sums over all partitions, and the rates of the last seconds.
+
+    Args:
+        num_links: Links of all partitions.
+        log: Where the figures are written down every ten seconds.
+        clock: The time in seconds.
+    """
+
+    def __init__(
+        self, num_links: int, log: MetricsLog, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._num_links = num_links
+        self._log = log
         self._clock = clock
         self._partitions: dict[int, PartitionState] = {}
         # What was gained since the start: what an earlier run fetched is no rate.
@@ -51,6 +81,11 @@ class LiveFigures:
         self._history.append(_Moment(self._clock(), num_links, num_pages))
         while self._history[1].time_s < self._clock() - _WINDOW_S:
             self._history.popleft()
+        self._log.write(self.as_figures(), _LOG_EVERY_S)
+
+    def log(self) -> None:
+        """Write the figures down as they are now."""
+        self._log.write(self.as_figures())
 
     @property
     def outcomes(self) -> Counter[str]:

@@ -82,4 +82,5 @@ _FIXED: dict[str, object] = {
     "REACTOR_THREADPOOL_MAXSIZE": 32,
     "LOG_LEVEL": "INFO",
     "LOG_VERSIONS": [],
+    "STATS_DUMP": False,
 }

@@ -6,9 +6,8 @@ towards a host needs no coordination between processes.
 
 import queue
 import threading
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,7 +16,6 @@ from corpus.atomic import write_bytes
 from corpus.child import run_child
 from corpus.errors import UsageError, WebtextError
 from corpus.manifest import Manifest, read_manifest
-from corpus.metrics import append_metrics, read_metrics
 from corpus.runtime import Runtime
 from corpus.shards import num_rows, read_rows, shard_name
 from corpus.stage import Inputs, StageWriter, data_shards
@@ -25,10 +23,8 @@ from crawler.archive.partition import archive_paths
 from crawler.archive.replay import serve
 from crawler.archive.warc import FETCHED
 from crawler.links.rules import RulesConfig
-from crawler.pages.live_figures import LiveFigures, PartitionState
+from crawler.pages.live_figures import LiveFigures, MetricsLog, PartitionState
 from crawler.pages.settings import CrawlConfig, CrawlJob
-
-_METRICS_EVERY_S = 10
 
 
 def run(config: CrawlConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Manifest:
@@ -50,10 +46,10 @@ def run(config: CrawlConfig, inputs: Inputs, output: Path, runtime: Runtime) -> 
     links = data_shards(inputs["links"], "links-")
     num_links = sum(map(num_rows, links))
     runtime.progress.start(num_links, "links")
-    figures = LiveFigures(num_links)
+    live = LiveFigures(num_links, MetricsLog(output))
     with serve(inputs["replay"]) if "replay" in inputs else nullcontext() as proxy:
         jobs = [_job(config, inputs, path, output, proxy) for path in links]
-        _Partitions(jobs, figures, runtime).crawl()
+        _Partitions(jobs, live, runtime).crawl()
     archives = [path for job in jobs for path in archive_paths(output, job.index)]
     return writer.finish(
         num_links,
@@ -85,9 +81,9 @@ def _job(
 class _Partitions:
     """Crawls partitions side by side, a thread and a process each, and reports as one."""
 
-    def __init__(self, jobs: list[CrawlJob], figures: LiveFigures, runtime: Runtime) -> None:
+    def __init__(self, jobs: list[CrawlJob], live: LiveFigures, runtime: Runtime) -> None:
         self._jobs = jobs
-        self._figures = figures
+        self._live = live
         self._runtime = runtime
         self._stopping = threading.Event()
         # (partition, what it said); None: a partition has ended.
@@ -106,19 +102,17 @@ class _Partitions:
 
     def _report(self) -> None:
         num_running, num_done = len(self._jobs), 0
-        log = _MetricsLog(self._jobs[0].output) if self._jobs else None
         while num_running and not self._stopping.is_set():
             message = self._messages.get()
             if message is None:
                 num_running -= 1
                 continue
-            self._figures.update(*message)
-            num_settled = self._figures.outcomes.total()
-            self._runtime.progress.advance(num_settled - num_done, self._figures.as_note())
-            self._runtime.progress.report(self._figures.as_figures())
-            if log is not None:
-                log.write(self._figures.as_figures())
+            self._live.update(*message)
+            num_settled = self._live.outcomes.total()
+            self._runtime.progress.advance(num_settled - num_done, self._live.as_note())
+            self._runtime.progress.report(self._live.as_figures())
             num_done = num_settled
+        self._live.log()
 
     def _crawl_one(self, job: CrawlJob) -> None:
         try:
@@ -131,22 +125,6 @@ class _Partitions:
             raise
         finally:
             self._messages.put(None)
-
-
-class _MetricsLog:
-    """Adds the figures to metrics.jsonl every ten seconds; a step is a second of crawling."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        earlier = read_metrics(folder)
-        self._began = time.monotonic() - (earlier[-1]["step"] if earlier else 0)
-        self._last_step = earlier[-1]["step"] if earlier else 0
-
-    def write(self, figures: Mapping[str, float]) -> None:
-        step = int(time.monotonic() - self._began)
-        if step >= self._last_step + _METRICS_EVERY_S:
-            append_metrics(self._folder, {"step": step, **figures})
-            self._last_step = step
 
 
 def crawl_partition(job: CrawlJob) -> Iterator[PartitionState]:
