@@ -1,6 +1,6 @@
 """The peer of `benchmarks.crawl`: a bare Scrapy spider, with Scrapy's own defaults.
 
-    python -m benchmarks.bare_spider URLS CONCURRENCY PER_HOST
+    python -m benchmarks.bare_spider URLS CONCURRENCY PER_HOST [CONCURRENT_ITEMS]
 
 It fetches the URLs in a file and counts the pages: no archive, no robots.txt, no checks.
 """
@@ -37,6 +37,7 @@ def main() -> None:
             "CONCURRENT_REQUESTS": int(sys.argv[2]),
             "CONCURRENT_REQUESTS_PER_DOMAIN": int(sys.argv[3]),
             "LOG_LEVEL": "WARNING",
+            **({"CONCURRENT_ITEMS": int(sys.argv[4])} if len(sys.argv) > 4 else {}),
         }
     )
     process.crawl(BareSpider)

@@ -18,7 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from corpus.runtime import Progress
@@ -61,17 +61,26 @@ def open_display(console: Console) -> Iterator[None]:
     bars = Bars(
         SpinnerColumn(),
         TextColumn("{task.description:<9}"),
-        BarColumn(bar_width=24),
-        _CountColumn(),
-        _RateColumn(),
-        TimeElapsedColumn(),
-        _LeftColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
+        BarColumn(bar_width=16),
+        _CountColumn(_fixed()),
+        _RateColumn(_fixed()),
+        TimeElapsedColumn(_fixed()),
+        _LeftColumn(table_column=_fixed()),
+        # What does not fit is cut here: the figures before it are what one looks for.
+        TextColumn(
+            "[dim]{task.fields[note]}",
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
         console=console,
         refresh_per_second=4,
+        expand=True,
     )
     with bars, _as_current(BarDisplay(bars)):
         yield
+
+
+def _fixed() -> Column:
+    return Column(no_wrap=True)
 
 
 @contextmanager

@@ -202,7 +202,8 @@ def end_process(error: Exception) -> NoReturn:
     Raised as an exception, a full disk would be caught by Scrapy and held against the link.
     Nothing is lost: what is settled is in the archive, the rest is fetched by the next process.
     """
-    logger.critical("cannot write the archive: %s", error)
+    is_bug = not isinstance(error, OSError | WebtextError)
+    logger.critical("cannot write the archive: %s", error, exc_info=error if is_bug else None)
     os._exit(1)
 
 

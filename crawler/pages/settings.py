@@ -65,7 +65,7 @@ class CrawlConfig(Section):
 
 
 class CrawlJob(Section):
-    """What `python -m crawler.pages.spider` reads from a JSON file."""
+    """What `python -m crawler.pages.process` reads from a JSON file."""
 
     config: CrawlConfig
     links: Path

@@ -1,38 +1,32 @@
-"""The Scrapy process that crawls one partition: `python -m crawler.pages.spider JOB.json`.
-
-It can be killed at any moment, SIGTERM included, which it does not catch: what is settled is in
-the archive, and the next process goes on from there.
-"""
+"""The spider: fetches each link of a partition, tries again where that may help, settles it."""
 
 import asyncio
 import hashlib
 import logging
-import os
-import sys
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from scrapy import Request, Spider, signals
-from scrapy.crawler import AsyncCrawlerProcess, Crawler
+from scrapy.crawler import Crawler
 from scrapy.http import Response
 from scrapy.utils.httpobj import urlparse_cached
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from corpus.child import emit, exit_with_parent
-from corpus.shards import num_rows
+from corpus.child import emit
 from crawler.archive.partition import PartitionArchive
 from crawler.archive.warc import Outcome
+from crawler.archive.writer import end_process
 from crawler.links.rules import Rules
 from crawler.links.urls import NotAPageError, canonical_url
 from crawler.pages import outcomes
-from crawler.pages.download import raise_open_files_limit
 from crawler.pages.frontier import Frontier, Link
 from crawler.pages.manners import PASSING, FailingHosts, parse_retry_after, pause, slow_down
 from crawler.pages.robots import RobotsUnavailableError
-from crawler.pages.scrapy_settings import AGENT, scrapy_settings, user_agent
+from crawler.pages.scrapy_settings import AGENT
 from crawler.pages.settings import CrawlJob
+
+logger = logging.getLogger(__name__)
 
 _REPORT_INTERVAL_S = 0.5
 
@@ -85,12 +79,7 @@ class LinkSpider(Spider):
     def parse(self, response: Response) -> None:
         """Settle a link that was answered, or try it again later."""
         link: Link = response.meta["link"]
-        outcome, detail = outcomes.of_response(
-            response,
-            self.job.config.content_types,
-            link.url,
-            obey_opt_outs=self.job.config.obey_opt_outs,
-        )
+        outcome, detail = self._judge(response, link)
         answered = Outcome(
             url=link.url,
             outcome=outcome,
@@ -120,6 +109,16 @@ class LinkSpider(Spider):
             self._try_again(link, failed, host, getattr(error, "retry_after", None))
         else:
             self._settle(link, failed)
+
+    def _judge(self, response: Response, link: Link) -> tuple[str, str]:
+        config = self.job.config
+        try:
+            return outcomes.of_response(
+                response, config.content_types, link.url, obey_opt_outs=config.obey_opt_outs
+            )
+        except Exception as exc:
+            logger.exception("cannot judge the answer to %s", link.url)
+            return outcomes.of_error(exc, "")
 
     def slow_down(self, host: str, delay_s: float) -> None:
         """Leave at least so many seconds between two requests to a host."""
@@ -178,10 +177,16 @@ class LinkSpider(Spider):
             self.frontier.pause(host, time.monotonic() + pause_s)
 
     def _settle(self, link: Link, outcome: Outcome) -> None:
-        if self._in_flight.pop(link.row, None) is not None:
+        if link.row not in self._in_flight:
+            return
+        try:
             self.archive.settle(link.row, outcome)
-            self.frontier.done(link)
-            self._changed.set()
+        except Exception as exc:
+            # Scrapy would log it and forget the link; the next process fetches it again.
+            end_process(exc)
+        del self._in_flight[link.row]
+        self.frontier.done(link)
+        self._changed.set()
 
     async def _wait(self, seconds: float | None) -> None:
         """Wait until a link was settled, or so many seconds."""
@@ -229,59 +234,3 @@ def _final_url(url: str) -> str:
         return canonical_url(url)
     except NotAPageError:
         return url
-
-
-def crawl_partition(job: CrawlJob) -> None:
-    """Crawl what is left of a partition and, when it is complete, write its shards."""
-    info = {
-        "http-header-user-agent": user_agent(job.config.contact),
-        "operator": job.config.contact,
-        "robots": "obey" if job.config.obey_robots else "ignore",
-    }
-    archive = PartitionArchive(
-        job.output, job.index, num_rows(job.links), info, job.config.archive_file_bytes
-    )
-    frontier_file = job.output / f".frontier-{job.index:05d}.sqlite"
-    if not archive.settled.all():
-        # Sorting millions of links takes scratch on disk: not in a /tmp that may be memory.
-        os.environ.setdefault("SQLITE_TMPDIR", str(job.output))
-        frontier = Frontier(
-            frontier_file,
-            job.links,
-            archive.settled,
-            delay_s=job.config.per_host_delay_s,
-            per_host=job.config.per_host_concurrency,
-        )
-        _fetch(job, archive, frontier)
-        frontier.close()
-    archive.finish()
-    frontier_file.unlink(missing_ok=True)
-
-
-def _fetch(job: CrawlJob, archive: PartitionArchive, frontier: Frontier) -> None:
-    raise_open_files_limit()
-    process = AsyncCrawlerProcess(scrapy_settings(job))
-    for name, level in _CHATTY.items():
-        logging.getLogger(name).setLevel(level)
-    crawler = process.create_crawler(LinkSpider)
-    process.crawl(crawler, job=job, archive=archive, frontier=frontier)
-    process.start(install_signal_handlers=False)
-    if not isinstance(crawler.spider, LinkSpider) or not crawler.spider.is_complete:
-        raise SystemExit("the crawl of this partition stopped before its end")
-
-
-# Loggers that write a line, or a traceback, per dead host: that is what outcomes are for.
-_CHATTY = {
-    "scrapy.core.downloader.tls": logging.ERROR,
-    "scrapy.core.downloader.handlers.http11": logging.ERROR,
-}
-
-
-def main() -> None:
-    """Run the job whose file is named on the command line."""
-    exit_with_parent()
-    crawl_partition(CrawlJob.model_validate_json(Path(sys.argv[1]).read_bytes()))
-
-
-if __name__ == "__main__":
-    main()

@@ -142,7 +142,7 @@ def crawl_partition(job: CrawlJob) -> Iterator[PartitionState]:
     job_file = job.output / f".job-{job.index:05d}.json"
     write_bytes(job_file, job.model_dump_json().encode())
     log = job.output / f"crawl-{job.index:05d}.log"
-    for message in run_child(["crawler.pages.spider", str(job_file)], log):
+    for message in run_child(["crawler.pages.process", str(job_file)], log):
         yield PartitionState(**{**message, "outcomes": Counter(message["outcomes"])})
     job_file.unlink()
     if not pages.exists():

@@ -31,7 +31,7 @@ def write_dump(path: Path, urls: list[str]) -> Path:
 def build(webtext, tmp_path):
     """Build until `pages` over a small web that holds ADDRESSES and what they link to."""
     page = "<p>A page with some words in it, so that it is not taken for an empty one.</p>"
-    entries = [{"url": url, "body": page + url} for url in ADDRESSES]
+    entries: list[dict] = [{"url": url, "body": page + url} for url in ADDRESSES]
     entries.append({"url": "http://three.example/", "status": 302, "location": ADDRESSES[0]})
     write_web(tmp_path / "web", entries)
 

@@ -174,7 +174,7 @@ def _peak_memory(folder: Path) -> Iterator[list[int]]:
 def _resident_peak(process: Path, folder: str) -> int:
     try:
         command = (process / "cmdline").read_bytes().decode(errors="replace")
-        if "crawler.pages.spider" not in command or folder not in command:
+        if "crawler.pages.process" not in command or folder not in command:
             return 0
         for line in (process / "status").read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -122,7 +122,7 @@ def _spiders_of(root: Path) -> list[int]:
             command = path.read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if "crawler.pages.spider" in command and str(root) in command:
+        if "crawler.pages.process" in command and str(root) in command:
             found.append(int(path.parent.name))
     return found
 

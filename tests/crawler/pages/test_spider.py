@@ -1,5 +1,6 @@
 """The crawling process: on the real network path (against the loopback), and stopped midway."""
 
+import os
 import random
 import signal
 import socket
@@ -136,6 +137,33 @@ def test_a_host_that_only_fails_is_given_up_and_its_other_links_cost_it_nothing(
     assert "http_503" in reasons
 
 
+_BUGS = """
+from crawler.pages import outcomes, spider
+
+of_response, parse = outcomes.of_response, spider.LinkSpider.parse
+
+def of_response_or_boom(response, *arguments, **options):
+    return of_response(response, *arguments, **options) if "boom" not in response.url else {}["x"]
+
+def parse_or_forget(self, response):
+    return parse(self, response) if "forgotten" not in response.url else None
+
+outcomes.of_response, spider.LinkSpider.parse = of_response_or_boom, parse_or_forget
+"""
+
+
+def test_a_bug_costs_the_links_it_meets_and_not_the_crawl(tmp_path, monkeypatch):
+    root = Path(__file__).parents[3]
+    (tmp_path / "sitecustomize.py").write_text(_BUGS)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{root}")
+    urls = [f"http://host.example/{page}" for page in ("boom", "forgotten/1", "forgotten/2", "ok")]
+    web = write_web(tmp_path / "web", [{"url": url, "body": "<p>page</p>"} for url in urls])
+    links = write_links(tmp_path / "l", urls)
+    run(FAST, {"links": links, "replay": web}, tmp_path / "pages", Runtime())
+    wanted = {**dict.fromkeys(urls, "crawl_error"), urls[3]: "fetched"}
+    assert outcomes_of(tmp_path / "pages") == wanted
+
+
 _RUN = """
 import sys
 from pathlib import Path
@@ -237,6 +265,6 @@ def _spiders_of(root: Path) -> list[str]:
             command = path.read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if "crawler.pages.spider" in command and str(root) in command:
+        if "crawler.pages.process" in command and str(root) in command:
             found.append(command)
     return found
