@@ -111,6 +111,8 @@ def test_rounds_go_on_through_a_failure_until_ctrl_c_and_lose_nothing(
         text=True,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": home, "PREFECT_API_URL": prefect_server},
+        # Run in the background of a script, we ignore SIGINT, and our children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         while stub.paths().count(NEW) < 4:
@@ -120,6 +122,7 @@ def test_rounds_go_on_through_a_failure_until_ctrl_c_and_lose_nothing(
         output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.wait()
     assert process.returncode == 130, output
     rounds = [line for line in output.splitlines() if line.startswith("harvest: ")]
     assert "5 new; 3 kept; 2 held" in rounds[0]
