@@ -34,14 +34,26 @@ LINEAGE = pa.schema(
     ]
 )
 
+# The same of a document, and what read it.
+DOCUMENT_LINEAGE = pa.schema(
+    [
+        *LINEAGE,
+        ("extractor", pa.string()),  # "trafilatura 2.3.1"
+        ("lines_taken", pa.int32()),  # lines of the article that the quality preset left out
+    ]
+)
+
 DOCUMENTS = pa.schema(
     [
         ("id", pa.string()),  # first 16 hex digits of sha256(url)
         ("url", pa.string()),
+        ("final_url", pa.string()),  # after redirects
         ("domain", pa.string()),
-        ("score", pa.int32()),
+        ("score", pa.int32()),  # null: unknown, as for the next two
         ("first_seen", pa.timestamp("s", tz="UTC")),
+        ("subreddits", pa.list_(pa.string())),
         ("title", pa.string()),
+        ("language", pa.string()),  # ISO 639-1; "und": too little text to tell
         ("text", pa.large_string()),
     ]
 )

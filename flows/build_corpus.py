@@ -6,8 +6,10 @@ from pathlib import Path
 from prefect import flow
 
 from corpus import tokens
+from corpus.errors import UsageError
 from crawler.documents import stage as extract
 from crawler.links import stage as links
+from crawler.pages import import_archives
 from dedup import unique
 from flows import demo_web
 from flows.link_sources import link_inputs, takedown_input
@@ -22,6 +24,8 @@ LINKS = Stage("links", links.run, links.LIBRARIES, unkeyed=frozenset({"crawled"}
 # No library: a new Scrapy is no reason to fetch 45 million pages again.
 # The takedown list has decided the links; here it only stops redirects from now on.
 PAGES = Stage("pages", tracked_crawl, unkeyed=frozenset({"takedown"}))
+# Here it decides what is taken in, and so it names the folder.
+IMPORT = Stage("pages", import_archives.run, import_archives.LIBRARIES)
 DOCUMENTS = Stage("documents", extract.run, extract.LIBRARIES)
 UNIQUE = Stage("unique", unique.run, unique.LIBRARIES)
 TOKENS = Stage("tokens", tokens.run, tokens.LIBRARIES)
@@ -45,6 +49,11 @@ def build_corpus(
     Raises:
         WebtextError: a stage failed; what it finished is kept.
     """
+    if until == "links" and recipe.archives.files:
+        raise UsageError(
+            f"recipe {recipe.name} takes its pages from archives and has no links",
+            hint="Name a later stage: --until pages",
+        )
     folder = next(folder for name, folder in _stages(recipe, data, workers) if name == until)
     if until == "tokens":
         track_corpus(recipe, folder, data)
@@ -52,16 +61,10 @@ def build_corpus(
 
 
 def _stages(recipe: Recipe, data: Path, workers: int) -> Iterator[tuple[str, Path]]:
-    web = None if recipe.web is None else run_stage(WEB, recipe.web, {}, data, workers)
-    sources = link_inputs(recipe, data, web)
-    found = run_stage(LINKS, recipe.links, sources, data, workers)
-    yield "links", found
-    archive = web or recipe.crawl.replay
-    replay = {} if archive is None else {"replay": archive}
-    inputs = {"links": found, **replay, **takedown_input(data)}
-    pages = run_stage(PAGES, recipe.crawl, inputs, data, workers)
-    yield "pages", pages
-    inputs = {"links": found, "pages": pages}
+    inputs: dict[str, Path] = {}
+    for name, folder in _pages(recipe, data, workers):
+        yield name, folder
+        inputs[name] = folder
     documents = run_stage(DOCUMENTS, recipe.extract, inputs, data, workers)
     yield "documents", documents
     kept = run_stage(UNIQUE, recipe.dedup, {"documents": documents}, data, workers)
@@ -70,3 +73,20 @@ def _stages(recipe: Recipe, data: Path, workers: int) -> Iterator[tuple[str, Pat
     if recipe.tokens.tokenizer is not None:
         inputs["tokenizer"] = recipe.tokens.tokenizer
     yield "tokens", run_stage(TOKENS, recipe.tokens, inputs, data, workers)
+
+
+def _pages(recipe: Recipe, data: Path, workers: int) -> Iterator[tuple[str, Path]]:
+    """Links and the pages behind them, or pages from archives that somebody else made."""
+    if recipe.archives.files:
+        files = {f"archive-{index}": path for index, path in enumerate(recipe.archives.files)}
+        sources = {**files, **takedown_input(data)}
+        yield "pages", run_stage(IMPORT, recipe.archives, sources, data, workers)
+        return
+    web = None if recipe.web is None else run_stage(WEB, recipe.web, {}, data, workers)
+    sources = link_inputs(recipe, data, web)
+    found = run_stage(LINKS, recipe.links, sources, data, workers)
+    yield "links", found
+    archive = web or recipe.crawl.replay
+    replay = {} if archive is None else {"replay": archive}
+    inputs = {"links": found, **replay, **takedown_input(data)}
+    yield "pages", run_stage(PAGES, recipe.crawl, inputs, data, workers)

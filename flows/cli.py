@@ -237,12 +237,19 @@ def list_corpora(data: Data = _DATA) -> None:
 
 
 @corpus_app.command("show")
-def show_corpus(corpus: Corpus, data: Data = _DATA) -> None:
-    """A corpus's funnel, sizes and folders."""
+def show_corpus(
+    corpus: Corpus,
+    rejects: Annotated[str | None, typer.Option(help="Random things dropped as REASON.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Only what is of this domain.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="How many to show, 5.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another one shows others.")] = 0,
+    data: Data = _DATA,
+) -> None:
+    """A corpus's funnel, sizes and folders; or random documents."""
     from flows.catalog import find_corpus
-    from flows.tables import describe_corpus
+    from flows.corpus_samples import show
 
-    console.print(describe_corpus(find_corpus(data, corpus)))
+    console.print(show(find_corpus(data, corpus), rejects, domain, sample, seed))
 
 
 @corpus_app.command("verify")

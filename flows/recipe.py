@@ -12,6 +12,7 @@ from corpus.settings import Section
 from corpus.tokens import TokensConfig
 from crawler.documents.stage import ExtractConfig
 from crawler.links.submissions import LinksConfig
+from crawler.pages.archived import ArchivesConfig
 from crawler.pages.settings import CrawlConfig
 from crawler.reddit.harvest import HarvestConfig
 from dedup.overlap import OverlapConfig
@@ -42,6 +43,8 @@ class Recipe(Section):
     """Which submissions become links."""
     crawl: CrawlConfig = CrawlConfig()
     """How links become pages."""
+    archives: ArchivesConfig = ArchivesConfig()
+    """WARC files to take the pages from, instead of links and a crawl."""
     extract: ExtractConfig = ExtractConfig()
     """How pages become documents."""
     dedup: DedupConfig = DedupConfig()

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
 from corpus.atomic import write_bytes
 from corpus.manifest import Manifest, read_manifest
@@ -13,10 +14,15 @@ from corpus.shards import read_rows
 from corpus.stage import data_shards
 from evaluation.evaluate import ScoreRow
 from flows.charts import bar_chart, length_histogram, loss_curve
+from flows.corpus_samples import RejectedGroup, Sample, sample_documents, sample_rejects
 from flows.gather_results import Results, gather_results
 from flows.summary import corpus_hash, funnel, lineage, show_number
 
 _TOP_DOMAINS = 20
+_NUM_DOCUMENTS = 12
+_NUM_REJECTED = 5  # of each reason
+_MAX_HREF_CHARS = 500
+_REVIEWED_STAGES = ("pages", "documents")
 
 
 def render_report(run: Path) -> Path:
@@ -28,7 +34,7 @@ def render_report(run: Path) -> Path:
     manifests = {stage: read_manifest(folder) for stage, folder in folders.items()}
     results = gather_results(run)
     rows = list(funnel(folders["tokens"]))
-    html = _template().render(
+    html = _template("report").render(
         recipe="webtext demo" if "web" in folders else "webtext",
         corpus_hash=corpus_hash(folders["tokens"]),
         run_id=run.name,
@@ -38,6 +44,14 @@ def render_report(run: Path) -> Path:
         funnel=rows,
         widest=max(1, *(row.incoming for row in rows)),
         **_charts(folders, results.score("heldout", "unigram_loss")),
+        documents_html=render_documents(
+            sample_documents(folders["tokens"], _NUM_DOCUMENTS),
+            [
+                group
+                for stage in _REVIEWED_STAGES
+                for group in sample_rejects(folders[stage], _NUM_REJECTED)
+            ],
+        ),
         results=results,
         scores=[_score_row(row) for row in results.scores],
         stages=[_stage_row(folder) for folder in (*folders.values(), *results.folders)],
@@ -47,20 +61,35 @@ def render_report(run: Path) -> Path:
     return path
 
 
-def _template() -> jinja2.Template:
+def render_documents(documents: list[Sample], rejected: list[RejectedGroup]) -> Markup:
+    """The report's section of documents and rejects; what they say is text, never markup."""
+    template = _template("report_documents")
+    return Markup(template.render(documents=documents, rejected=rejected))
+
+
+def _template(name: str) -> jinja2.Template:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
     )
-    return environment.get_template("report.html.j2")
+    environment.tests["web_address"] = _is_web_address
+    return environment.get_template(f"{name}.html.j2")
+
+
+def _is_web_address(key: str) -> bool:
+    """Whether to make a link of it: a key may be `javascript:...`, and of any length."""
+    return key.startswith(("http://", "https://")) and len(key) <= _MAX_HREF_CHARS
 
 
 def _tiles(manifests: dict[str, Manifest], results: Results) -> list[dict[str, str]]:
     tokens, run = manifests["tokens"].figures, manifests["run"].figures
+    counted = {"links": "links", "pages": "pages fetched", "unique": "unique documents"}
     tiles = {
-        "links": f"{manifests['links'].counts.out:,}",
-        "pages fetched": f"{manifests['pages'].counts.out:,}",
-        "unique documents": f"{manifests['unique'].counts.out:,}",
+        **{
+            label: f"{manifests[stage].counts.out:,}"
+            for stage, label in counted.items()
+            if stage in manifests  # pages of another crawl's archive come without links
+        },
         "training tokens": f"{tokens['num_train_tokens']:,}",
         "parameters": f"{run['num_parameters']:,}",
     }

@@ -64,6 +64,8 @@ def funnel(tokens: Path) -> Iterator[FunnelRow]:
     """
     folders = lineage(tokens)
     for stage in CORPUS_STAGES:
+        if stage not in folders:  # pages from archives have no links
+            continue
         counts = read_manifest(folders[stage]).counts
         yield FunnelRow(stage, counts.incoming, counts.out, counts.rejects)
 

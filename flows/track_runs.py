@@ -28,7 +28,7 @@ def tracker_for(data: Path) -> Tracker:
 def track_corpus(recipe: Recipe, tokens: Path, data: Path) -> None:
     """Record a corpus: its recipe sections, and the counts and figures of each stage."""
     folders = lineage(tokens)
-    manifests = [read_manifest(folders[stage]) for stage in CORPUS_STAGES]
+    manifests = [read_manifest(folders[stage]) for stage in CORPUS_STAGES if stage in folders]
     metrics = {key: value for manifest in manifests for key, value in _metrics(manifest).items()}
     params = {
         f"{manifest.stage}.{key}": value

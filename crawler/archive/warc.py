@@ -76,11 +76,21 @@ class ResponseReader:
     """Reads responses of one archive by offset; offsets in rising order read the file once.
 
     Use it as a context manager.
+
+    Raises:
+        WebtextError: the file is not there any more.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("rb")
+        try:
+            self._file = path.open("rb")
+        except FileNotFoundError as exc:
+            raise WebtextError(
+                f"the archive {path} is gone",
+                hint="Put it, or a symbolic link to it, back there; or remove the pages folder and "
+                "run again with its new path.",
+            ) from exc
 
     def __enter__(self) -> Self:
         return self
