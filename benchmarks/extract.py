@@ -11,7 +11,6 @@ them as well: `cpu_ratio_N` compares pages per CPU second, the parent's included
 
 import gzip
 import hashlib
-import os
 import statistics
 import tempfile
 import time
@@ -20,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.extraction_loops import CONTENT_TYPE, NUM_WARM_UP, extract_all, extract_page
+from benchmarks.real_data import REAL_DATA
 from benchmarks.side_by_side import (
     Run,
     alternate,
@@ -34,7 +34,6 @@ from crawler.archive.warc import Response
 from crawler.documents.isolated import extract_isolated
 from crawler.documents.isolated_failures import Failure
 
-_REAL = Path(os.environ.get("WEBTEXT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 _ROUNDS, _ROUNDS_QUICK = 5, 2
 
 Places = list[tuple[Path, int]]
@@ -43,9 +42,9 @@ Places = list[tuple[Path, int]]
 def main() -> None:
     """Measure, and print the result."""
     is_quick = parse_arguments(__doc__).quick
-    files = sorted((_REAL / "web" / "html").glob("*.html.gz"))
+    files = sorted((REAL_DATA / "web" / "html").glob("*.html.gz"))
     if not files:
-        raise SystemExit(f"no pages in {_REAL}: set WEBTEXT_TEST_DATA")
+        raise SystemExit(f"no pages in {REAL_DATA}: set WEBTEXT_TEST_DATA")
     bodies = [gzip.decompress(path.read_bytes()) for path in files]
     if not is_quick:
         bodies *= 2

@@ -12,7 +12,6 @@ import io
 import itertools
 import json
 import lzma
-import os
 import random
 import resource
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import zstandard
 
+from benchmarks.real_data import REAL_DATA
 from benchmarks.side_by_side import (
     Run,
     alternate,
@@ -38,7 +38,6 @@ from crawler.links.rules import Rules
 from crawler.links.stage import run
 from crawler.links.submissions import LinksConfig, SubmissionRules
 
-_REAL = Path(os.environ.get("WEBTEXT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 _NUM_LINES, _NUM_LINES_QUICK = 300_000, 100_000
 _ROUNDS, _ROUNDS_QUICK = 5, 3
 _WORDS = ("how", "why", "the", "new", "of", "a", "world", "to", "first", "in", "all", "year")
@@ -144,7 +143,7 @@ def _varied(submission: dict, number: int, rng: random.Random) -> dict:
 
 def _real_submissions() -> Iterator[dict]:
     for name in ("RS_2005-06.xz", "RS_2005-07.zst"):
-        path = _REAL / "reddit" / name
+        path = REAL_DATA / "reddit" / name
         if path.is_file():
             yield from map(json.loads, _unpacked(path).splitlines())
 

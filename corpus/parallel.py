@@ -41,6 +41,11 @@ def map_in_processes(function: Callable[[T], R], tasks: Iterable[T], workers: in
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def map_tasks(function: Callable[[T], R], tasks: list[T], workers: int) -> Iterable[R]:
+    """As `map_in_processes`; with one worker in this process, where a small task is done sooner."""
+    return map(function, tasks) if workers == 1 else map_in_processes(function, tasks, workers)
+
+
 def _result(future: Future[R]) -> R:
     try:
         return future.result()

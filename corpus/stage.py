@@ -124,6 +124,18 @@ def describe_input(path: Path) -> Input:
     )
 
 
+def check_readable(path: Path, hint: str) -> None:
+    """See that an input file can be opened, before any work is done.
+
+    Raises:
+        UsageError: it cannot; `hint` says what to do.
+    """
+    try:
+        path.open("rb").close()
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be read: {exc.strerror}", hint=hint) from exc
+
+
 def data_shards(folder: Path, prefix: str = "") -> list[Path]:
     """The data shards of a finished stage whose names begin with `prefix`, in order."""
     return [

@@ -90,7 +90,6 @@ def _extract(todo: list[_Unit], config: ExtractConfig, runtime: Runtime) -> None
     folder = todo[0].pages.parent
     pages = (_archived(folder, page, fetched) for page, fetched, _ in ahead)
     limits = Limits(timeout_s=config.timeout_s, memory_bytes=config.memory_bytes)
-    # Its workers only read pages: what they need of the config is the same for all stages' units.
     function = partial(read_page, config=config)
     with closing(
         extract_isolated(pages, function, workers=runtime.workers, limits=limits)

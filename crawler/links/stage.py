@@ -8,26 +8,24 @@ one page; the one that most submissions name is fetched.
 """
 
 import shutil
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
 
 from corpus.errors import UsageError
 from corpus.manifest import Manifest
-from corpus.parallel import map_in_processes
+from corpus.parallel import map_tasks
 from corpus.runtime import Runtime
-from corpus.stage import Inputs, StageWriter
+from corpus.stage import Inputs, StageWriter, check_readable
 from crawler.links.merge import Partition, merge_partition
 from crawler.links.reading_progress import Tallies, shown
 from crawler.links.sources import Reading, Source, read_source, tallies_path
 from crawler.links.submissions import LinksConfig
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 # A decoder of a real dump holds up to 2 GiB (see `dumps`): more of them at once would not fit into
 # a machine that is otherwise large enough.
 _MAX_DECODERS = 4
+_UNREADABLE = (
+    "Check links.dumps and links.urls in the recipe, or name the file with --set links.dumps."
+)
 LIBRARIES = ("webtext", "w3lib", "tldextract")
 
 
@@ -62,7 +60,7 @@ def run(config: LinksConfig, inputs: Inputs, output: Path, runtime: Runtime) -> 
         )
         for index in range(config.partitions)
     ]
-    tasks = _map(merge_partition, partitions, min(runtime.workers, config.partitions))
+    tasks = map_tasks(merge_partition, partitions, min(runtime.workers, config.partitions))
     for num_done, _ in enumerate(tasks, start=1):
         runtime.progress.advance(0, f"{num_done} of {config.partitions} partitions merged")
     manifest = writer.finish(
@@ -82,7 +80,7 @@ def _sources(config: LinksConfig, inputs: Inputs, output: Path, work: Path) -> l
             hint='Name them in the recipe: [links] dumps = ["RS_2017-11.zst"].',
         )
     for role in roles:
-        _check_readable(inputs[role])
+        check_readable(inputs[role], _UNREADABLE)
     takedown = inputs.get("takedown")
     return [
         Source(index, role, inputs[role], config, takedown, output, work)
@@ -90,27 +88,11 @@ def _sources(config: LinksConfig, inputs: Inputs, output: Path, work: Path) -> l
     ]
 
 
-def _check_readable(path: Path) -> None:
-    try:
-        path.open("rb").close()
-    except OSError as exc:
-        raise UsageError(
-            f"{path} cannot be read: {exc.strerror}",
-            hint="Check links.dumps and links.urls in the recipe, or name the file with --set "
-            "links.dumps.",
-        ) from exc
-
-
 def _read_all(sources: list[Source], work: Path, runtime: Runtime) -> list[Reading]:
     tallies = Tallies.create(tallies_path(work), len(sources))
     total_bytes = sum(source.path.stat().st_size for source in sources)
     workers = min(runtime.workers, _MAX_DECODERS, len(sources))
     with shown(tallies, total_bytes, runtime.progress):
-        readings = list(_map(read_source, sources, workers))
+        readings = list(map_tasks(read_source, sources, workers))
     # As they finish, workers give them in any order.
     return sorted(readings, key=lambda reading: reading.problem)
-
-
-def _map(function: Callable[[T], R], tasks: list[T], workers: int) -> Iterable[R]:
-    # One worker is ourselves: starting a process takes longer than reading a small dump.
-    return map(function, tasks) if workers == 1 else map_in_processes(function, tasks, workers)

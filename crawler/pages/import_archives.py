@@ -9,25 +9,21 @@ later, so their pages are copied into an archive file of ours.
 """
 
 import shutil
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
 
 from corpus.errors import UsageError
 from corpus.manifest import Manifest
-from corpus.parallel import map_in_processes
+from corpus.parallel import map_tasks
 from corpus.runtime import Runtime
-from corpus.stage import Inputs, StageWriter
+from corpus.stage import Inputs, StageWriter, check_readable
 from crawler.pages.archived import ArchivesConfig
 from crawler.pages.archived_merge import PagePartition, merge_pages
 from crawler.pages.archived_reading import ArchiveFile, Reading, read_archive
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 ROLE = "archive"
 """How the roles of the files among a stage's inputs begin: `archive-0`, `archive-1`."""
 
+_UNREADABLE = "Check archives.files in the recipe: each is a WARC file."
 LIBRARIES = ("webtext", "warcio", "w3lib", "tldextract")
 _MB = 1_000_000
 
@@ -54,7 +50,7 @@ def run(config: ArchivesConfig, inputs: Inputs, output: Path, runtime: Runtime) 
     readings = _read_all(files, runtime)
     runs = [run for reading in readings for run in reading.runs]
     partitions = [PagePartition(index, runs, output, work) for index in range(config.partitions)]
-    tasks = _map(merge_pages, partitions, min(runtime.workers, config.partitions))
+    tasks = map_tasks(merge_pages, partitions, min(runtime.workers, config.partitions))
     for num_done, _ in enumerate(tasks, start=1):
         runtime.progress.advance(0, f"{num_done} of {config.partitions} partitions merged")
     manifest = writer.finish(
@@ -82,7 +78,7 @@ def _files(config: ArchivesConfig, inputs: Inputs, output: Path, work: Path) -> 
             hint='Name them in the recipe: [archives] files = ["CC-MAIN-00000.warc.gz"].',
         )
     for role in roles:
-        _check_readable(inputs[role])
+        check_readable(inputs[role], _UNREADABLE)
     takedown = inputs.get("takedown")
     return [
         ArchiveFile(index, inputs[role].absolute(), config, takedown, output, work)
@@ -90,22 +86,12 @@ def _files(config: ArchivesConfig, inputs: Inputs, output: Path, work: Path) -> 
     ]
 
 
-def _check_readable(path: Path) -> None:
-    try:
-        path.open("rb").close()
-    except OSError as exc:
-        raise UsageError(
-            f"{path} cannot be read: {exc.strerror}",
-            hint="Check archives.files in the recipe: each is a WARC file.",
-        ) from exc
-
-
 def _read_all(files: list[ArchiveFile], runtime: Runtime) -> list[Reading]:
     sizes = [round(file.path.stat().st_size / _MB) for file in files]
     runtime.progress.start(max(1, sum(sizes)), "MB")
     readings: list[Reading] = []
     num_pages = num_incoming = 0
-    for reading in _map(read_archive, files, min(runtime.workers, len(files))):
+    for reading in map_tasks(read_archive, files, min(runtime.workers, len(files))):
         readings.append(reading)
         num_incoming += reading.num_incoming
         num_pages += reading.num_pages
@@ -114,8 +100,3 @@ def _read_all(files: list[ArchiveFile], runtime: Runtime) -> list[Reading]:
         runtime.progress.report({"num_responses": num_incoming, "num_pages": num_pages})
     # As they finish, workers give them in any order.
     return sorted(readings, key=lambda reading: reading.index)
-
-
-def _map(function: Callable[[T], R], tasks: list[T], workers: int) -> Iterable[R]:
-    # One worker is ourselves: starting a process takes longer than reading a small archive.
-    return map(function, tasks) if workers == 1 else map_in_processes(function, tasks, workers)

@@ -1,8 +1,14 @@
 """Redirects of the crawl: by status and by meta refresh, never to where no link may lead."""
 
+from typing import Self
+
 from scrapy import Request, Spider
 from scrapy.crawler import Crawler
-from scrapy.downloadermiddlewares.redirect import MetaRefreshMiddleware, RedirectMiddleware
+from scrapy.downloadermiddlewares.redirect import (
+    BaseRedirectMiddleware,
+    MetaRefreshMiddleware,
+    RedirectMiddleware,
+)
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 
@@ -39,11 +45,11 @@ def check_target(redirected: Request, rules: Rules | None) -> Request:
     return redirected
 
 
-class FollowRedirects(RedirectMiddleware):
-    """Scrapy's redirects by status, checked; without a Referer, and without a warning about it."""
+class _Checked(BaseRedirectMiddleware):
+    """Follows only where a link may lead; without a Referer, and without a warning about it."""
 
     @classmethod
-    def from_crawler(cls, crawler: Crawler) -> "FollowRedirects":
+    def from_crawler(cls, crawler: Crawler) -> Self:
         """How Scrapy makes one."""
         self = cls(crawler.settings)
         self.crawler = crawler
@@ -53,19 +59,18 @@ class FollowRedirects(RedirectMiddleware):
         self, request: Request, response: Response, spider: Spider | None = None
     ) -> Request | Response:
         """The request for the target, or the response if it is no redirect."""
-        result = super().process_response(request, response)
-        return check_target(result, _rules(self.crawler)) if isinstance(result, Request) else result
+        result = super().process_response(request, response)  # pyright: ignore - of the class after
+        if not isinstance(result, Request):
+            return result
+        return check_target(result, self.crawler.spider.rules)  # pyright: ignore
 
 
-class FollowMetaRefresh(MetaRefreshMiddleware):
-    """Scrapy's redirects by `<meta http-equiv=refresh>`, for pages that mention one at all."""
+class FollowRedirects(_Checked, RedirectMiddleware):
+    """Redirects by status."""
 
-    @classmethod
-    def from_crawler(cls, crawler: Crawler) -> "FollowMetaRefresh":
-        """How Scrapy makes one."""
-        self = cls(crawler.settings)
-        self.crawler = crawler
-        return self
+
+class FollowMetaRefresh(_Checked, MetaRefreshMiddleware):
+    """Redirects by `<meta http-equiv=refresh>`, for pages that mention one at all."""
 
     def process_response(
         self, request: Request, response: Response, spider: Spider | None = None
@@ -73,9 +78,4 @@ class FollowMetaRefresh(MetaRefreshMiddleware):
         """The request for the target, or the response if it is no redirect."""
         if b"refresh" not in response.body[:_META_WITHIN_BYTES].lower():
             return response
-        result = super().process_response(request, response)
-        return check_target(result, _rules(self.crawler)) if isinstance(result, Request) else result
-
-
-def _rules(crawler: Crawler) -> Rules | None:
-    return crawler.spider.rules  # pyright: ignore
+        return super().process_response(request, response)
