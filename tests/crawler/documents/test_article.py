@@ -12,23 +12,9 @@ from crawler.documents.article import (
     normalise,
     read_article,
 )
+from tests.crawler.documents.small_pages import SENTENCES, page
 
 HTML = "text/html; charset=utf-8"
-SENTENCES = [
-    "The harbour was quiet in the morning, and the boats lay still along the old stone wall.",
-    "Nobody had told the keeper of the lighthouse that the ferry would not come that day.",
-    "He waited until noon with his coat on, then he went back up the stairs and made some tea.",
-    "From the window he could see the whole bay, and far out a single sail that did not move.",
-]
-MENU = "<nav><ul><li><a href='/'>Home</a></li><li><a href='/login'>Sign in now</a></li></ul></nav>"
-
-
-def page(*paragraphs: str, title: str = "The  ferry\n") -> bytes:
-    body = "".join(f"<p>{paragraph}</p>" for paragraph in paragraphs)
-    return (
-        f"<html><head><title>{title}</title></head><body>{MENU}<article><h1>The ferry</h1>{body}"
-        "</article><footer>All rights reserved, 2017</footer></body></html>"
-    ).encode()
 
 
 def article(body: bytes, content_type: str = HTML, **fields: object) -> Article:

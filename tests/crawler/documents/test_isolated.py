@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import trafilatura
@@ -25,6 +24,7 @@ from tests.crawler.documents.hostile_functions import (
     behave,
     behave_slowly,
 )
+from tests.processes import is_running, parent_of, wait_until
 
 LIMITS = Limits(timeout_s=0.4, memory_bytes=128 * MIB)
 
@@ -286,27 +286,6 @@ def kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def parent_of(process: int) -> int:
-    status = Path(f"/proc/{process}/stat").read_text()
-    return int(status.rpartition(")")[2].split()[1])
-
-
 def ends(process: int) -> bool:
     wait_until(lambda: not is_running(process))
     return True
-
-
-def is_running(process: int) -> bool:
-    try:
-        status = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
-
-
-def wait_until(condition) -> None:
-    for _ in range(2000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came")
