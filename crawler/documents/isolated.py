@@ -18,14 +18,19 @@ from typing import Any, TypeVar
 
 from crawler.documents.isolated_failures import Failure
 from crawler.documents.isolated_pool import Pool
-from crawler.documents.isolated_worker import FATAL, Limits
+from crawler.documents.isolated_worker import FATAL, Limits, Task
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def extract_isolated(
-    pages: Iterable[T], function: Callable[[T], R], *, workers: int, limits: Limits | None = None
+    pages: Iterable[T],
+    function: Callable[[T], R],
+    *,
+    workers: int,
+    limits: Limits | None = None,
+    prepare: Callable[[], object] | None = None,
 ) -> Generator[R | Failure, None, None]:
     """Yield `function(page)` for each page, in order, from `workers` processes.
 
@@ -37,11 +42,13 @@ def extract_isolated(
         function: A function of a module, or a partial of one, imported once for all workers.
         workers: Processes.
         limits: What a page may cost.
+        prepare: Called once before the workers are forked: what it loads, all of them share, and
+            no fresh worker loads it again. It must start no thread.
 
     Raises:
         WebtextError: no worker starts, or `function` raised one: it is no page's fault then.
     """
-    pool: Pool[T] = Pool(function, workers, limits or Limits())
+    pool: Pool[T] = Pool(Task(function, limits or Limits(), prepare), workers)
     remaining = iter(pages)
     try:
         while pool.feed(remaining):

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from crawler.documents.isolated_worker import (
     LENGTH,
     READY,
     REPORT,
-    Limits,
+    Task,
     main,
     receive,
     send,
@@ -98,17 +98,16 @@ class NurseryError(OSError):
 
 
 class Nursery:
-    """A process that forks workers for one function.
+    """A process that forks workers for one task.
 
     Args:
-        function: What the workers run on each page; pickled.
-        limits: What a page may cost.
+        task: What the workers do; pickled.
 
     Raises:
-        NurseryError: it does not start, most often because `function` cannot be imported.
+        NurseryError: it does not start, most often because a function cannot be imported.
     """
 
-    def __init__(self, function: Callable, limits: Limits) -> None:
+    def __init__(self, task: Task) -> None:
         self._control, theirs = socket.socketpair()
         self._exit_codes: dict[int, int] = {}
         with theirs:
@@ -128,7 +127,7 @@ class Nursery:
                 start_new_session=True,  # Ctrl-C is the parent's to answer
             )
         try:
-            self._start(pickle.dumps((function, limits)))
+            self._start(pickle.dumps(task))
         except BaseException:
             self.close()
             raise

@@ -4,7 +4,7 @@ import pickle
 import selectors
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -18,7 +18,7 @@ from crawler.documents.isolated_failures import (
     failure_of_exit,
     is_out_of_time,
 )
-from crawler.documents.isolated_worker import FAILED, OUT_OF_MEMORY, READY, REFUSED, Limits
+from crawler.documents.isolated_worker import FAILED, OUT_OF_MEMORY, READY, REFUSED, Task
 
 T = TypeVar("T")
 
@@ -69,9 +69,9 @@ class Pool(Generic[T]):
     taking results.
     """
 
-    def __init__(self, function: Callable, num_workers: int, limits: Limits) -> None:
-        self._function = function
-        self._limits = limits
+    def __init__(self, task: Task, num_workers: int) -> None:
+        self._task = task
+        self._limits = task.limits
         self._workers = [Worker() for _ in range(num_workers)]
         self._nursery: Nursery | None = None
         self._selector = selectors.DefaultSelector()
@@ -160,7 +160,7 @@ class Pool(Generic[T]):
         self._hang_up(worker)
         while worker.channel is None:
             try:
-                self._nursery = self._nursery or Nursery(self._function, self._limits)
+                self._nursery = self._nursery or Nursery(self._task)
                 worker.process, worker.channel = self._nursery.fork()
             except OSError as exc:
                 self._count_failed_start(str(exc))

@@ -1,8 +1,8 @@
 """The far side of `crawler.documents.isolated`: a nursery that forks workers, and what they do.
 
-The nursery imports the function and all it needs once, then forks: a worker is there in some 10 ms,
-instead of the half second of a new interpreter, and shares the nursery's memory. It has one thread
-and runs no page, which is what makes forking safe here and is not true of the parent.
+The nursery imports the function and loads all it needs once, then forks: a worker is there in some
+10 ms, instead of the seconds of a new interpreter, and shares the nursery's memory. It has one
+thread and runs no page, which is what makes forking safe here and is not true of the parent.
 
 Every limit is the kernel's, since a page stuck in a C call lets no Python code run, neither signal
 handlers nor threads:
@@ -27,7 +27,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from corpus.errors import WebtextError
 
@@ -64,6 +64,16 @@ class Limits:
     """Pages that a worker serves before a fresh one takes its place, so that no leak adds up."""
 
 
+class Task(NamedTuple):
+    """What the workers do."""
+
+    function: Callable
+    """Run on each page."""
+    limits: Limits
+    prepare: Callable[[], object] | None = None
+    """Run once, before the first of them is forked."""
+
+
 def main() -> None:
     """Be the nursery; the one argument is the descriptor of its socket to the parent."""
     control = socket.socket(fileno=int(sys.argv[1]))
@@ -75,11 +85,13 @@ def _be_nursery(control: socket.socket) -> None:
     if (task := receive(control)) is None:
         return
     try:
-        function, limits = pickle.loads(task)
+        function, limits, prepare = pickle.loads(task)
+        if prepare is not None:
+            prepare()
     except Exception as exc:
         send(control, REFUSED + describe(exc))
         return
-    # What is imported by now is never garbage: collections in the workers need not look at it,
+    # What is loaded by now is never garbage: collections in the workers need not look at it,
     # nor touch its pages, which stay shared.
     gc.collect()
     gc.freeze()

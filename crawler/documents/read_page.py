@@ -16,6 +16,8 @@ from crawler.documents.language import identify_language
 from crawler.documents.quality import PRESETS, PresetName
 from crawler.documents.verdict import judge
 
+_FIRST_PAGE = b"<html><body><article><h1>A title</h1><p>And a sentence.</p></article></body></html>"
+
 
 class PageConfig(ArticleConfig):
     """What of a page is its article, and which articles are documents."""
@@ -48,6 +50,12 @@ class ReadPage(NamedTuple):
     language: str
     lines_taken: int
     """Lines of the article that a quality preset left out."""
+
+
+def load_libraries() -> None:
+    """Load what the first page of a process would: the language model, compiled expressions."""
+    article = read_article(_FIRST_PAGE, "text/html", ArticleConfig(min_chars=0))
+    identify_language(article.text)
 
 
 def read_page(page: ArchivedPage, config: PageConfig) -> ReadPage | Failure:

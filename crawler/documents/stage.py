@@ -27,7 +27,13 @@ from corpus.stage import Inputs, StageWriter, data_shards, reject
 from crawler.documents.isolated import extract_isolated
 from crawler.documents.isolated_failures import Failure
 from crawler.documents.isolated_worker import Limits
-from crawler.documents.read_page import ArchivedPage, PageConfig, ReadPage, read_page
+from crawler.documents.read_page import (
+    ArchivedPage,
+    PageConfig,
+    ReadPage,
+    load_libraries,
+    read_page,
+)
 from crawler.links.urls import host_of, registrable_domain
 
 LIBRARIES = ("webtext", "trafilatura", "lxml", "w3lib", "charset-normalizer", "py3langid")
@@ -92,7 +98,9 @@ def _extract(todo: list[_Unit], config: ExtractConfig, runtime: Runtime) -> None
     limits = Limits(timeout_s=config.timeout_s, memory_bytes=config.memory_bytes)
     function = partial(read_page, config=config)
     with closing(
-        extract_isolated(pages, function, workers=runtime.workers, limits=limits)
+        extract_isolated(
+            pages, function, workers=runtime.workers, limits=limits, prepare=load_libraries
+        )
     ) as results:
         done = zip(rows, results, strict=False)
         for unit in todo:
