@@ -84,9 +84,12 @@ class Channel:
 
     def _fill(self) -> None:
         try:
-            while block := self._socket.recv(_RECEIVE_BYTES):
+            block = self._socket.recv(_RECEIVE_BYTES)
+            while len(block) == _RECEIVE_BYTES:  # there may be more of it
                 self._incoming += block
-            self.is_open = False
+                block = self._socket.recv(_RECEIVE_BYTES)
+            self._incoming += block
+            self.is_open = bool(block)
         except BlockingIOError:
             pass
         except OSError:
