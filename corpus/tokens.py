@@ -50,8 +50,10 @@ class TokensConfig(Section):
 def split_of(document_id: str, val_fraction: float) -> Split:
     """Which split a document belongs to: a function of its id alone, in this corpus and the next.
 
-    Raising `val_fraction` only moves documents from train to val.
+    Raising `val_fraction` only moves documents from train to val. The pieces of one document
+    (ids ID-1, ID-2, ...: docs/decontamination.md) go where it went.
     """
+    document_id = document_id.partition("-")[0]
     digest = hashlib.blake2b(document_id.encode(), digest_size=8).digest()
     return "val" if int.from_bytes(digest, "big") < val_fraction * 2**64 else "train"
 

@@ -1,84 +1,82 @@
-"""Normalised words of a text and 64-bit hashes of its n-grams, the same on every machine."""
+"""64-bit hashes of the n-grams of words, the same on every machine and for ever.
 
-import re
-import unicodedata
-from typing import Final
+An n-gram's hash is a polynomial in its words' hashes, modulo 2**64, so that it rolls: one word in,
+one word out, whatever n is. splitmix64's finaliser stands behind it: without that the low bits
+would depend on the words' low bits only.
+"""
+
+from typing import Final, NamedTuple
 
 import numpy as np
-import xxhash
+import pyarrow as pa
+from numba import njit
 
-# `\w` without the underscore: letters and digits of any script.
-_WORD: Final = re.compile(r"[^\W_]+")
+from dedup.words import Words, scan_words
 
 # Any odd multiplier keeps two n-grams apart that differ in one word only: it has an inverse
-# modulo 2**64. This one is the golden ratio's, the usual choice.
-_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
-
-# A word and its hash take about 150 bytes: the cache stays under 80 MB.
-_MAX_CACHED_WORDS: Final = 1 << 19
+# modulo 2**64. This one is of Knuth's 64-bit linear congruential generator.
+_BASE: Final = np.uint64(6364136223846793005)
 
 
-class _WordHashes(dict[str, int]):
-    """Hash of each word met so far; starts afresh when full, so that memory stays bounded."""
+class Ngrams(NamedTuple):
+    """The n-grams of some texts, one text after the other, in text order, repeats included."""
 
-    def __missing__(self, word: str) -> int:
-        if len(self) >= _MAX_CACHED_WORDS:
-            self.clear()
-        value = self[word] = xxhash.xxh3_64_intdigest(word.encode())
-        return value
-
-
-_word_hashes = _WordHashes()
+    hashes: np.ndarray
+    """uint64, shape (num_ngrams,)."""
+    offsets: np.ndarray
+    """int64, shape (num_texts + 1,): text `i` has the n-grams `offsets[i]` to `offsets[i + 1]`; its
+    k-th n-gram begins at its k-th word. A text of fewer than n words has none."""
 
 
-def split_words(text: str) -> list[str]:
-    """The lower-cased alphanumeric words of `text` (paper section 4).
-
-    Composed first (NFC), so that an accent typed as a character of its own does not cut a word.
-    A script without spaces yields one word per run of letters.
-    """
-    return _WORD.findall(unicodedata.normalize("NFC", text).lower())
-
-
-def normalise(text: str) -> str:
-    """The words of `text` with one space between them: what counts as "the same text"."""
-    return " ".join(split_words(text))
+def scan_ngrams(texts: pa.Array, n: int) -> Ngrams:
+    """The n-grams of each of `texts`; see `scan_words`."""
+    return hash_ngrams(scan_words(texts), n)
 
 
 def ngram_hashes(text: str, n: int) -> np.ndarray:
-    """Hashes of all n-grams of words of `text`, in text order, repeats included.
+    """The n-grams of one text, uint64 of shape (num_words - n + 1,)."""
+    return scan_ngrams(pa.array([text], pa.large_string()), n).hashes
 
-    Returns:
-        uint64 of shape (num_words - n + 1,), empty for a text of fewer than `n` words.
+
+def hash_ngrams(words: Words, n: int) -> Ngrams:
+    """The n-grams of texts whose words are known.
 
     Raises:
         ValueError: `n` is not positive.
     """
-    return hash_ngrams(split_words(text), n)
-
-
-def hash_ngrams(words: list[str], n: int) -> np.ndarray:
-    """The same as `ngram_hashes` for words that are split already."""
     if n < 1:
         raise ValueError(f"n must be positive, got {n}")
-    num_ngrams = len(words) - n + 1
-    if num_ngrams < 1:
-        return np.empty(0, dtype=np.uint64)
-    word_hashes = np.fromiter(map(_word_hashes.__getitem__, words), np.uint64, len(words))
-    hashes = np.zeros(num_ngrams, dtype=np.uint64)
-    for i in range(n):
-        # Modulo 2**64: numpy's unsigned arrays wrap around silently, as wanted.
-        hashes *= _MULTIPLIER
-        hashes += word_hashes[i : i + num_ngrams]
-    return _mix(hashes)
+    offsets = np.zeros(len(words.offsets), np.int64)
+    np.cumsum(np.maximum(np.diff(words.offsets) - (n - 1), 0), out=offsets[1:])
+    hashes = np.empty(offsets[-1], np.uint64)
+    _roll_kernel(words.hashes, words.offsets, n, hashes)
+    return Ngrams(hashes, offsets)
 
 
-def _mix(hashes: np.ndarray) -> np.ndarray:
-    # splitmix64's finaliser: without it the low bits of a sum depend on the words' low bits
-    # only, and sampling by `hash % 8` would favour some words.
-    hashes ^= hashes >> np.uint64(30)
-    hashes *= np.uint64(0xBF58476D1CE4E5B9)
-    hashes ^= hashes >> np.uint64(27)
-    hashes *= np.uint64(0x94D049BB133111EB)
-    hashes ^= hashes >> np.uint64(31)
-    return hashes
+@njit(nogil=True, cache=True)
+def _roll_kernel(
+    words: np.ndarray, word_offsets: np.ndarray, n: int, hashes: np.ndarray
+) -> None:  # pragma: no cover
+    leaving = np.uint64(1)
+    for _ in range(n - 1):
+        leaving *= _BASE
+    out = 0
+    for text in range(len(word_offsets) - 1):
+        begin, end = word_offsets[text], word_offsets[text + 1]
+        if end - begin < n:
+            continue
+        value = np.uint64(0)
+        for at in range(begin, begin + n - 1):
+            value = value * _BASE + words[at]
+        for at in range(begin + n - 1, end):
+            value = value * _BASE + words[at]
+            hashes[out] = _mix(value)
+            out += 1
+            value -= leaving * words[at - (n - 1)]
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _mix(value: np.uint64) -> np.uint64:  # pragma: no cover
+    value = (value ^ value >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ value >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return value ^ value >> np.uint64(31)

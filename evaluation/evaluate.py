@@ -1,4 +1,4 @@
-"""The stage checkpoint -> scores: each task one shard, its figures beside the paper's."""
+"""The stage checkpoint -> scores: each task's examples, and its figures beside the paper's."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import Final
 
 import pyarrow as pa
 
-from corpus.benchmarks import NotAvailableError
+from corpus.benchmarks.files import NotAvailableError
 from corpus.errors import UsageError
 from corpus.manifest import Manifest
 from corpus.runtime import Runtime
-from corpus.shards import read_rows, shard_name
+from corpus.shards import num_rows, read_rows, shard_name
 from corpus.stage import Inputs, StageWriter, reject
+from evaluation.examples import EXAMPLES, PREFIX, example_rows, read_examples
 from evaluation.heldout import HELDOUT
 from evaluation.lambada import LAMBADA
 from evaluation.paper import paper_value
@@ -70,7 +71,8 @@ def run(config: EvaluateConfig, inputs: Inputs, output: Path, runtime: Runtime) 
         config: Tasks, stride and how many examples.
         inputs: `run`, a run's folder; `tokens`, whose val split it has not seen; and, if given,
             `benchmarks`, a folder of published files.
-        output: Receives `scores-00000.arrow`, a row per metric.
+        output: Receives `scores-00000.arrow`, a row per metric, and for each task whose texts
+            are there `examples-NNNNN.arrow`, a row per example: a killed run goes on at the task.
         runtime: Progress only: torch uses all cores by itself.
 
     Raises:
@@ -85,10 +87,12 @@ def run(config: EvaluateConfig, inputs: Inputs, output: Path, runtime: Runtime) 
         checkpoint = load_checkpoint(inputs["run"] / CHECKPOINT)
         rows: list[dict] = []
         rejects: list[dict] = []
-        for name in config.tasks:
+        for index, name in enumerate(config.tasks):
             subject = _subject(checkpoint, name, config, inputs, runtime)
             try:
-                rows += [_row(name, score) for score in TASKS[name].score(subject)]
+                examples = _examples(index, name, subject, writer)
+                scores = TASKS[name].scores(examples, subject.scorer.stride)
+                rows += [_row(name, score) for score in scores]
             except (NotAvailableError, NoExamplesError) as exc:
                 detail = f"{exc.message}. {exc.hint}"
                 rejects += [reject(f"{name}.{m}", "not_available", detail) for m in _metrics(name)]
@@ -96,7 +100,12 @@ def run(config: EvaluateConfig, inputs: Inputs, output: Path, runtime: Runtime) 
         writer.write_rejects(0, rejects)
         writer.write(shard, rows, SCORES)
     num_metrics = sum(len(_metrics(name)) for name in config.tasks)
-    return writer.finish(num_metrics, libraries=LIBRARIES, figures=_figures(output))
+    return writer.finish(
+        num_metrics,
+        num_out=num_rows(output / shard),
+        libraries=LIBRARIES,
+        figures=_figures(output),
+    )
 
 
 def score_table(folder: Path) -> list[ScoreRow]:
@@ -106,6 +115,14 @@ def score_table(folder: Path) -> list[ScoreRow]:
         WebtextError: there is no such folder, or its shard is damaged.
     """
     return [ScoreRow(**row) for row in read_rows(folder / shard_name("scores", 0))]
+
+
+def _examples(index: int, name: TaskName, subject: Subject, writer: StageWriter) -> pa.Table:
+    """What the task measured of each example, from its shard, now or before a kill."""
+    shard = shard_name(PREFIX, index)
+    if not writer.is_done(shard):
+        writer.write(shard, example_rows(name, TASKS[name].measure(subject)), EXAMPLES)
+    return read_examples(writer.output / shard)
 
 
 def _subject(
@@ -128,7 +145,7 @@ def _subject(
 
 
 def _metrics(name: TaskName) -> tuple[str, ...]:
-    return TASKS[name].metrics
+    return tuple(metric.name for metric in TASKS[name].metrics)
 
 
 def _row(task: TaskName, score: Score) -> dict:

@@ -2,23 +2,24 @@
 
 import math
 from collections.abc import Iterator
-from itertools import islice, pairwise
+from itertools import islice, pairwise, tee
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from corpus.errors import UsageError
 from corpus.shards import open_shard
 from corpus.stage import data_shards
 from corpus.tokens import token_streams
-from evaluation.task import NoExamplesError, Score, Subject, Task
+from evaluation.examples import Example
+from evaluation.metric import Metric, column
+from evaluation.task import NoExamplesError, Subject, Task
 
-_UNIGRAM_PROTOCOL: Final = "train split's token counts, add-one smoothed, on the same tokens"
 
-
-def score_heldout(subject: Subject) -> list[Score]:
-    """Loss in nats and perplexity per token of the val split, and the gain over unigrams.
+def measure_heldout(subject: Subject) -> Iterator[Example]:
+    """Each document of the val split: its loss, and that of the train split's token counts.
 
     A document is scored on its own, its first token given end-of-text, its end-of-text included.
 
@@ -26,59 +27,43 @@ def score_heldout(subject: Subject) -> list[Score]:
         NoExamplesError: the val split has no document.
         UsageError: the tokens are ids of a larger vocabulary than the model's.
     """
-    documents = islice(val_documents(subject.tokens), subject.max_examples)
     vocab_size = subject.scorer.vocab_size
-    counts = np.zeros(vocab_size, dtype=np.int64)
-    num_documents = 0
-
-    def streams() -> Iterator[np.ndarray]:
-        nonlocal counts, num_documents
-        for token_ids in documents:
-            counts += count_tokens(token_ids, vocab_size)
-            num_documents += 1
-            yield token_ids
-
-    logprob = math.fsum(subject.scorer.rolling_loglikelihood(streams()))
-    num_tokens = int(counts.sum())
-    if not num_tokens:
+    unigrams = unigram_logprobs(subject.tokens, vocab_size)
+    some = islice(val_documents(subject.tokens), subject.max_examples)
+    documents, scored = tee(check_vocabulary(token_ids, vocab_size) for token_ids in some)
+    number = -1
+    pairs = zip(scored, subject.scorer.rolling_logprobs(documents), strict=True)
+    for number, (token_ids, logprobs) in enumerate(pairs):
+        unigram_nats = -math.fsum(unigrams[token_ids])
+        yield Example(number, -math.fsum(logprobs), len(token_ids), unigram_nats=unigram_nats)
+    if number < 0:
         raise NoExamplesError(
             f"the val split of {subject.tokens} has no document",
             hint="Raise tokens.val_fraction, or give the corpus more documents.",
         )
-    loss = -logprob / num_tokens
-    unigram_loss = -float(counts @ unigram_logprobs(subject.tokens, vocab_size)) / num_tokens
-    protocol = f"per token, each document alone, stride {subject.scorer.stride}"
-    return [
-        Score("loss", loss, num_documents, num_tokens, f"nats {protocol}"),
-        Score("perplexity", math.exp(loss), num_documents, num_tokens, protocol),
-        Score("unigram_loss", unigram_loss, num_documents, num_tokens, _UNIGRAM_PROTOCOL),
-        Score(
-            "gain", unigram_loss - loss, num_documents, num_tokens, "unigram_loss - loss, in nats"
-        ),
-    ]
 
 
 def unigram_logprobs(tokens: Path, vocab_size: int) -> np.ndarray:
     """Log-probability of each token by its count in the train split, plus one; (vocab_size,)."""
     counts = np.ones(vocab_size, dtype=np.int64)
     for stream in token_streams(data_shards(tokens, "train-")):
-        counts += count_tokens(stream, vocab_size)
+        counts += np.bincount(check_vocabulary(stream, vocab_size), minlength=vocab_size)
     return np.log(counts) - math.log(counts.sum())
 
 
-def count_tokens(token_ids: np.ndarray, vocab_size: int) -> np.ndarray:
-    """How often each token of the vocabulary occurs, int64 (vocab_size,).
+def check_vocabulary(token_ids: np.ndarray, vocab_size: int) -> np.ndarray:
+    """The token ids themselves.
 
     Raises:
         UsageError: a token is not in the vocabulary.
     """
-    counts = np.bincount(token_ids, minlength=vocab_size)
-    if len(counts) > vocab_size:
+    largest = int(token_ids.max(initial=0))
+    if largest >= vocab_size:
         raise UsageError(
-            f"token {len(counts) - 1} is not in the model's vocabulary of {vocab_size}",
+            f"token {largest} is not in the model's vocabulary of {vocab_size}",
             hint="Score the model with the tokens folder that it was trained on.",
         )
-    return counts
+    return token_ids
 
 
 def val_documents(tokens: Path) -> Iterator[np.ndarray]:
@@ -92,4 +77,20 @@ def val_documents(tokens: Path) -> Iterator[np.ndarray]:
                 yield values[start:end]
 
 
-HELDOUT: Final = Task("heldout", ("loss", "perplexity", "unigram_loss", "gain"), score_heldout)
+def _gain(examples: pa.Table) -> np.ndarray:
+    return column("unigram_nats")(examples) - column("nats")(examples)
+
+
+_PROTOCOL: Final = "per token, each document alone, stride {stride}"
+_UNIGRAM_PROTOCOL: Final = "train split's token counts, add-one smoothed, on the same tokens"
+_TOKENS: Final = column("num_tokens")
+HELDOUT: Final = Task(
+    "heldout",
+    (
+        Metric("loss", f"nats {_PROTOCOL}", column("nats"), _TOKENS),
+        Metric("perplexity", _PROTOCOL, column("nats"), _TOKENS, is_exponential=True),
+        Metric("unigram_loss", _UNIGRAM_PROTOCOL, column("unigram_nats"), _TOKENS),
+        Metric("gain", "unigram_loss - loss, in nats", _gain, _TOKENS),
+    ),
+    measure_heldout,
+)

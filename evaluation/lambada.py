@@ -1,48 +1,40 @@
 """LAMBADA: the last word of a passage that takes the whole passage to guess."""
 
-import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from corpus.benchmarks import lambada_passages
-from evaluation.task import NoExamplesError, Score, Subject, Task, benchmarks_folder
+import numpy as np
+import pyarrow as pa
+
+from corpus.benchmarks.language_modeling import lambada_passages
+from evaluation.examples import Example
+from evaluation.metric import Metric, column, each
+from evaluation.task import NoExamplesError, Subject, Task, benchmarks_folder
 
 # The paper adds a stop-word filter that was never published (52.66 % -> 63.24 % for 1542M), so
 # its accuracy stands beside ours as a landmark, not as a target.
 _PROTOCOL: Final = "OpenAI's file, last word after the last space, no stop-word filter"
 
 
-def score_lambada(subject: Subject) -> list[Score]:
-    """Perplexity of the target word, and how often greedy decoding gives it.
+def measure_lambada(subject: Subject) -> Iterator[Example]:
+    """The target word of each passage: its log-probability, and whether greedy decoding gives it.
 
-    The target is the last word with the space before it; perplexity is the exponential of the
-    mean over passages of the whole word's negative log-probability.
+    The target is the last word with the space before it.
 
     Raises:
         NotAvailableError: the file is missing.
+        NoExamplesError: it is empty, or no benchmarks folder was named.
     """
     passages = islice(lambada_passages(benchmarks_folder(subject)), subject.max_examples)
-    num_tokens = 0
-
-    def pairs() -> Iterator[tuple[list[int], list[int]]]:
-        nonlocal num_tokens
-        for passage in passages:
-            context, word = split_last_word(passage)
-            target = subject.tokenizer.encode(word)
-            num_tokens += len(target)
-            yield subject.tokenizer.encode(context), target
-
-    scores = subject.scorer.loglikelihood(pairs())
+    tokenizer = subject.tokenizer
+    words = (split_last_word(passage) for passage in passages)
+    pairs = ((tokenizer.encode(context), tokenizer.encode(word)) for context, word in words)
+    scores = subject.scorer.loglikelihood(pairs)
     if not scores:
         raise NoExamplesError("LAMBADA's file is empty", hint="Get the published file again.")
-    num_passages = len(scores)
-    mean_loss = -math.fsum(score.logprob for score in scores) / num_passages
-    accuracy = 100 * sum(score.is_greedy for score in scores) / num_passages
-    return [
-        Score("perplexity", math.exp(mean_loss), num_passages, num_tokens, _PROTOCOL),
-        Score("accuracy_percent", accuracy, num_passages, num_tokens, f"{_PROTOCOL}, greedy match"),
-    ]
+    for number, score in enumerate(scores):
+        yield Example(number, -score.logprob, len(score.logprobs), is_correct=score.is_greedy)
 
 
 def split_last_word(passage: str) -> tuple[str, str]:
@@ -54,4 +46,16 @@ def split_last_word(passage: str) -> tuple[str, str]:
     return context, f" {word}" if context else word
 
 
-LAMBADA: Final = Task("lambada", ("perplexity", "accuracy_percent"), score_lambada)
+def _percent_correct(examples: pa.Table) -> np.ndarray:
+    return 100 * column("is_correct")(examples)
+
+
+LAMBADA: Final = Task(
+    "lambada",
+    (
+        # The mean is over passages, of the whole word's log-probability, however many tokens.
+        Metric("perplexity", _PROTOCOL, column("nats"), each, is_exponential=True),
+        Metric("accuracy_percent", f"{_PROTOCOL}, greedy match", _percent_correct, each),
+    ),
+    measure_lambada,
+)

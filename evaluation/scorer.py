@@ -4,6 +4,7 @@ Every task comes down to windows: token ids of which the last few are scored, ea
 precede it. B: windows of a batch, T: tokens of the longest, C: width, V: vocabulary.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,10 +40,15 @@ class Window:
 class WindowScore:
     """What the model says of a window's scored tokens."""
 
-    logprob: float
-    """Sum of their log-probabilities, in nats."""
+    logprobs: np.ndarray
+    """Their log-probabilities in nats, float64 (num_scored,)."""
     is_greedy: bool
     """Whether each of them is the model's most likely token."""
+
+    @property
+    def logprob(self) -> float:
+        """The log-probability of them all, in nats."""
+        return math.fsum(self.logprobs)
 
 
 class Scorer:
@@ -84,24 +90,35 @@ class Scorer:
         """
         return list(self.score(self._pair_window(*pair) for pair in pairs))
 
-    def rolling_loglikelihood(self, streams: Iterable[TokenIds]) -> list[float]:
-        """The log-probability of each whole stream in nats, every token scored once.
+    def rolling_logprobs(self, streams: Iterable[TokenIds]) -> Iterator[np.ndarray]:
+        """The log-probability of each token of each stream in nats, every token scored once.
 
         Streams are scored on their own: the first token of each follows end-of-text.
+
+        Yields:
+            float64 (num_tokens,) per stream, in their order.
         """
-        totals: list[float] = []
-        owners: deque[int] = deque()
+        lengths: deque[int] = deque()
 
         def windows() -> Iterator[Window]:
-            for i, stream in enumerate(streams):
-                totals.append(0.0)
-                for window in self._stream_windows(stream):
-                    owners.append(i)
-                    yield window
+            for stream in streams:
+                lengths.append(len(stream))
+                yield from self._stream_windows(stream)
 
+        parts: list[np.ndarray] = []
+        num_missing = 0
         for score in self.score(windows()):
-            totals[owners.popleft()] += score.logprob
-        return totals
+            while not num_missing:  # a new stream; those without a token have no window
+                num_missing = lengths.popleft()
+                if not num_missing:
+                    yield np.empty(0)
+            parts.append(score.logprobs)
+            num_missing -= len(score.logprobs)
+            if not num_missing:
+                yield np.concatenate(parts)
+                parts = []
+        for _ in lengths:
+            yield np.empty(0)
 
     def score(self, windows: Iterable[Window]) -> Iterator[WindowScore]:
         """Score windows in their order; a thousand are in memory at a time."""
@@ -153,12 +170,12 @@ class Scorer:
             targets.append(token_ids[-num_scored:])
         picked = self._logits(inputs.to(self._device), (_to_tensor(rows), _to_tensor(columns)))
         expected = _to_tensor(targets).to(self._device)
-        logprobs = -F.cross_entropy(picked, expected, reduction="none")
-        is_best = picked.argmax(dim=-1) == expected
+        logprobs = -F.cross_entropy(picked, expected, reduction="none").cpu()
+        is_best = (picked.argmax(dim=-1) == expected).cpu()
         lengths = [window.num_scored for window in windows]
         return [
-            # Summed in double precision: a document has thousands of tokens.
-            WindowScore(float(logprob.double().sum()), bool(best.all()))
+            # In double precision, to be summed: a document has thousands of tokens.
+            WindowScore(logprob.double().numpy(), bool(best.all()))
             for logprob, best in zip(logprobs.split(lengths), is_best.split(lengths), strict=True)
         ]
 

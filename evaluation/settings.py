@@ -13,7 +13,7 @@ class EvaluateConfig(Section):
     """Which tasks score a checkpoint, and how long texts are cut into windows."""
 
     tasks: tuple[TaskName, ...] = ("heldout", "lambada", "wikitext2", "wikitext103")
-    """Tasks in the order of the table; each is one shard of scores."""
+    """Tasks in the order of the table; each is one shard of examples."""
 
     stride: int | None = Field(default=None, ge=1)
     """Tokens that each window of a long text scores; the rest of the window is context only.

@@ -1,11 +1,15 @@
 """What an evaluation task gets and what it gives back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow as pa
+
 from corpus.errors import WebtextError
+from evaluation.examples import Example
+from evaluation.metric import Metric
 from evaluation.scorer import Scorer
 
 
@@ -45,12 +49,27 @@ class Score:
 
 @dataclass(frozen=True)
 class Task:
-    """A zero-shot task: what it measures, and the function that measures it."""
+    """A zero-shot task: what it measures of each example, and what that comes to."""
 
     name: str
-    metrics: tuple[str, ...]
-    score: Callable[[Subject], list[Score]]
-    """A score per metric, in their order."""
+    metrics: tuple[Metric, ...]
+    """Its figures, in the order of the score table."""
+    measure: Callable[[Subject], Iterator[Example]]
+    """Its examples in their order, measured one by one; at least one, or a NoExamplesError."""
+
+    def scores(self, examples: pa.Table, stride: int) -> list[Score]:
+        """The task's figures over `examples` (schema EXAMPLES), all of the set or a part of it.
+
+        Args:
+            examples: At least one.
+            stride: Tokens that a window of a long text scored: named in the protocol.
+        """
+        num_tokens = sum(examples["num_tokens"].to_pylist())
+        return [
+            Score(m.name, value, len(examples), num_tokens, m.protocol.format(stride=stride))
+            for m in self.metrics
+            if (value := m.value(examples)) is not None
+        ]
 
 
 class NoExamplesError(WebtextError):

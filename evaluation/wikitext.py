@@ -2,12 +2,17 @@
 
 import math
 import re
+from collections.abc import Iterator
 from functools import partial
-from itertools import islice
+from itertools import accumulate, chain, islice
 from typing import Final
 
-from corpus.benchmarks import WikiText, wikitext_articles
-from evaluation.task import NoExamplesError, Score, Subject, Task, benchmarks_folder
+import numpy as np
+
+from corpus.benchmarks.language_modeling import WikiText, wikitext_articles
+from evaluation.examples import Example
+from evaluation.metric import Metric, column
+from evaluation.task import NoExamplesError, Subject, Task, benchmarks_folder
 
 # WikiText's texts were split into words for other models; undoing that gained the paper's models
 # 2.5 to 5 perplexity (section 3.1). The paper's own rules are unpublished; these cover what
@@ -48,32 +53,45 @@ def count_words(text: str) -> int:
     return len(text.split()) + text.count("\n")
 
 
-def score_wikitext(subject: Subject, name: WikiText) -> list[Score]:
-    """Perplexity per original word and per token of ours, articles end to end as one stream.
+def measure_wikitext(subject: Subject, name: WikiText) -> Iterator[Example]:
+    """Each article's part of the loss, articles end to end as one stream.
+
+    An article is encoded on its own: it begins with a line end after a line end, where GPT-2's
+    pattern always cuts, so the stream is that of the whole file and each token is one article's.
 
     Raises:
         NotAvailableError: the file is missing.
+        NoExamplesError: it is empty, or no benchmarks folder was named.
     """
     folder = benchmarks_folder(subject)
     articles = list(islice(wikitext_articles(folder, name), subject.max_examples))
-    text = "".join(articles)
-    token_ids = subject.tokenizer.encode(detokenize(text))
-    if not token_ids:
+    token_ids = [subject.tokenizer.encode(detokenize(article)) for article in articles]
+    stream = list(chain.from_iterable(token_ids))
+    if not stream:
         raise NoExamplesError(f"{name}'s file is empty", hint="Get the published file again.")
-    [logprob] = subject.scorer.rolling_loglikelihood([token_ids])
-    protocol = f"detokenised, one stream, stride {subject.scorer.stride}"
-    scores = []
-    for metric, num_units, unit in (
-        ("word_perplexity", count_words(text), "original word with line ends"),
-        ("token_perplexity", len(token_ids), "token of the model"),
-    ):
-        value = math.exp(-logprob / num_units)
-        scores.append(
-            Score(metric, value, len(articles), len(token_ids), f"per {unit}, {protocol}")
-        )
-    return scores
+    [logprobs] = subject.scorer.rolling_logprobs([stream])
+    ends = list(accumulate(map(len, token_ids)))
+    per_article = np.split(logprobs, ends[:-1])
+    for number, (article, part) in enumerate(zip(articles, per_article, strict=True)):
+        yield Example(number, -math.fsum(part), len(part), num_words=count_words(article))
 
 
-_METRICS: Final = ("word_perplexity", "token_perplexity")
-WIKITEXT2: Final = Task("wikitext2", _METRICS, partial(score_wikitext, name="wikitext2"))
-WIKITEXT103: Final = Task("wikitext103", _METRICS, partial(score_wikitext, name="wikitext103"))
+_PROTOCOL: Final = "detokenised, one stream, stride {stride}"
+_METRICS: Final = (
+    Metric(
+        "word_perplexity",
+        f"per original word with line ends, {_PROTOCOL}",
+        column("nats"),
+        column("num_words"),
+        is_exponential=True,
+    ),
+    Metric(
+        "token_perplexity",
+        f"per token of the model, {_PROTOCOL}",
+        column("nats"),
+        column("num_tokens"),
+        is_exponential=True,
+    ),
+)
+WIKITEXT2: Final = Task("wikitext2", _METRICS, partial(measure_wikitext, name="wikitext2"))
+WIKITEXT103: Final = Task("wikitext103", _METRICS, partial(measure_wikitext, name="wikitext103"))

@@ -7,15 +7,17 @@ from prefect import flow
 
 from corpus import tokens
 from corpus.errors import UsageError
+from corpus.manifest import is_finished
 from crawler.documents import stage as extract
 from crawler.links import stage as links
 from crawler.pages import import_archives
-from dedup import unique
+from dedup.overlap import index
+from dedup.unique import stage as unique
 from flows import demo_web
 from flows.link_sources import link_inputs, takedown_input
 from flows.recipe import Recipe
-from flows.run_stage import Stage, run_stage
-from flows.summary import CorpusStage
+from flows.run_stage import Stage, run_stage, stage_folder
+from flows.summary import CorpusStage, documents_of
 from flows.track_runs import track_corpus, tracked_crawl
 
 WEB = Stage("web", demo_web.run)
@@ -29,6 +31,7 @@ IMPORT = Stage("pages", import_archives.run, import_archives.LIBRARIES)
 DOCUMENTS = Stage("documents", extract.run, extract.LIBRARIES)
 UNIQUE = Stage("unique", unique.run, unique.LIBRARIES)
 TOKENS = Stage("tokens", tokens.run, tokens.LIBRARIES)
+NGRAMS = Stage(index.STAGE, index.run, index.LIBRARIES)
 
 
 @flow(name="build_corpus", persist_result=False)
@@ -54,9 +57,32 @@ def build_corpus(
             f"recipe {recipe.name} takes its pages from archives and has no links",
             hint="Name a later stage: --until pages",
         )
-    folder = next(folder for name, folder in _stages(recipe, data, workers) if name == until)
-    if until == "tokens":
-        track_corpus(recipe, folder, data)
+    last = "unique" if until == "tokens" else until
+    folder = next(folder for name, folder in _stages(recipe, data, workers) if name == last)
+    return folder if until != "tokens" else finish_corpus(recipe, folder, data, workers)
+
+
+def finish_corpus(recipe: Recipe, documents: Path, data: Path, workers: int = 1) -> Path:
+    """Make a corpus of documents that are as they should be: tokens, and the index of n-grams.
+
+    Returns:
+        The tokens folder.
+    """
+    inputs = {"documents": documents}
+    if recipe.tokens.tokenizer is not None:
+        inputs["tokenizer"] = recipe.tokens.tokenizer
+    folder = run_stage(TOKENS, recipe.tokens, inputs, data, workers)
+    index_ngrams(recipe, folder, data, workers)
+    track_corpus(recipe, folder, data)
+    return folder
+
+
+def index_ngrams(recipe: Recipe, tokens: Path, data: Path, workers: int = 1) -> Path:
+    """The index of a corpus's training split: made with the corpus, and kept."""
+    inputs = {"documents": documents_of(tokens), "tokens": tokens}
+    folder = stage_folder(NGRAMS, recipe.ngrams, inputs, data)
+    if not is_finished(folder):
+        run_stage(NGRAMS, recipe.ngrams, inputs, data, workers)
     return folder
 
 
@@ -67,12 +93,9 @@ def _stages(recipe: Recipe, data: Path, workers: int) -> Iterator[tuple[str, Pat
         inputs[name] = folder
     documents = run_stage(DOCUMENTS, recipe.extract, inputs, data, workers)
     yield "documents", documents
-    kept = run_stage(UNIQUE, recipe.dedup, {"documents": documents}, data, workers)
-    yield "unique", kept
-    inputs = {"documents": kept}
-    if recipe.tokens.tokenizer is not None:
-        inputs["tokenizer"] = recipe.tokens.tokenizer
-    yield "tokens", run_stage(TOKENS, recipe.tokens, inputs, data, workers)
+    earlier = {f"kept-{i:03d}": folder for i, folder in enumerate(recipe.dedup.kept)}
+    sources = {"documents": documents, **earlier}
+    yield "unique", run_stage(UNIQUE, recipe.dedup, sources, data, workers)
 
 
 def _pages(recipe: Recipe, data: Path, workers: int) -> Iterator[tuple[str, Path]]:

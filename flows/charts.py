@@ -1,9 +1,10 @@
 """The report's charts, as SVG that stands in the page: no file, no script, no font of its own."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
 
@@ -72,6 +73,25 @@ def loss_curve(
         axes.set_xlabel("step")
         axes.set_ylabel("loss (nats per token)")
         axes.legend(frameon=False)
+        return _svg(figure)
+
+
+def overlap_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
+    """Paper figure 5: what share of a text set's examples has at most so much overlap.
+
+    Args:
+        curves: By text set, percentages of n-grams found, ascending, and of examples.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8, 3.6), layout="constrained")
+        axes = figure.subplots()
+        for name, (overlap, examples) in curves.items():
+            axes.step([0, *overlap, 100], [0, *examples, 100], where="post", label=name)
+        axes.set_xlim(0, 100)
+        axes.set_ylim(0, 101)
+        axes.set_xlabel("n-grams of an example that are in the training split (%)")
+        axes.set_ylabel("examples (%)")
+        figure.legend(frameon=False, loc="outside right upper")
         return _svg(figure)
 
 

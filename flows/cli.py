@@ -1,14 +1,14 @@
 """The command line: `webtext demo`, `run`, `build`, `overlap`, `train`, `evaluate`, ..."""
 
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from flows.cli_options import (
+    CORES,
+    DATA,
     Benchmarks,
     Corpus,
     Data,
@@ -17,7 +17,10 @@ from flows.cli_options import (
     RecipeName,
     RunName,
     Workers,
+    console,
+    with_benchmarks,
 )
+from flows.cli_overlap import overlap
 from flows.flow_session import flow_session
 from flows.summary import CorpusStage
 
@@ -37,16 +40,11 @@ app = typer.Typer(
 corpus_app = typer.Typer(help="List, show and verify corpora.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
 
-console = Console(stderr=False, highlight=False)
-
-_DATA = Path("data")
-_CORES = os.cpu_count() or 1
-
 
 @app.command()
 def demo(
-    data: Data = _DATA,
-    workers: Workers = _CORES,
+    data: Data = DATA,
+    workers: Workers = CORES,
     benchmarks: Benchmarks = None,
     overrides: Overrides = None,
 ) -> None:
@@ -61,8 +59,8 @@ def demo(
 @app.command()
 def run(
     recipe: RecipeName,
-    data: Data = _DATA,
-    workers: Workers = _CORES,
+    data: Data = DATA,
+    workers: Workers = CORES,
     benchmarks: Benchmarks = None,
     overrides: Overrides = None,
 ) -> None:
@@ -77,8 +75,8 @@ def run(
 def build(
     recipe: RecipeName,
     until: Annotated[CorpusStage, typer.Option(help="Last stage to run.")] = "tokens",
-    data: Data = _DATA,
-    workers: Workers = _CORES,
+    data: Data = DATA,
+    workers: Workers = CORES,
     overrides: Overrides = None,
 ) -> None:
     """Build a corpus: links to tokens."""
@@ -100,7 +98,7 @@ def build(
 def harvest(
     recipe: RecipeName,
     every: Every = None,
-    data: Data = _DATA,
+    data: Data = DATA,
     overrides: Overrides = None,
 ) -> None:
     """Gather submissions from Reddit's API.
@@ -120,40 +118,14 @@ def harvest(
     console.print(f"harvest: {data / FOLDER}")
 
 
-@app.command()
-def overlap(
-    corpus: Corpus,
-    recipe: Annotated[str, typer.Option(help="Recipe with the [overlap] section.")] = "webtext",
-    benchmarks: Benchmarks = None,
-    data: Data = _DATA,
-    workers: Workers = _CORES,
-    overrides: Overrides = None,
-) -> None:
-    """How much of each benchmark a corpus holds.
-
-    The share of the 8-grams of each benchmark text, and of the held-out split, that are in the
-    corpus's training split: section 4 of the paper.
-    """
-    from flows.catalog import find_corpus
-    from flows.recipe import load_recipe
-
-    loaded = load_recipe(recipe, _with_benchmarks(overrides, benchmarks))
-    tokens = find_corpus(data, corpus)
-    with flow_session(console, data):
-        from flows.report_overlap import report_overlap
-
-        folder = report_overlap(loaded, tokens, data, workers)
-    from flows.tables import overlap_table
-
-    console.print(overlap_table(folder))
-    console.print(f"overlap: {folder}")
+app.command()(overlap)
 
 
 @app.command()
 def train(
     recipe: RecipeName,
     corpus: Annotated[str, typer.Option(help="A tokens folder, or the beginning of its hash.")],
-    data: Data = _DATA,
+    data: Data = DATA,
     overrides: Overrides = None,
 ) -> None:
     """Train a GPT-2 on a corpus.
@@ -177,7 +149,7 @@ def evaluate(
     run: RunName,
     recipe: Annotated[str, typer.Option(help="Recipe with the [evaluate] section.")] = "webtext",
     benchmarks: Benchmarks = None,
-    data: Data = _DATA,
+    data: Data = DATA,
     overrides: Overrides = None,
 ) -> None:
     """Score a run zero-shot, beside the paper.
@@ -188,7 +160,7 @@ def evaluate(
     from flows.recipe import load_recipe
     from flows.summary import lineage
 
-    loaded = load_recipe(recipe, _with_benchmarks(overrides, benchmarks))
+    loaded = load_recipe(recipe, with_benchmarks(overrides, benchmarks))
     folder = find_run(data, run)
     with flow_session(console, data):
         from flows.evaluate_model import evaluate_model
@@ -205,7 +177,7 @@ def evaluate(
 def sample(
     run: RunName,
     prompt: Annotated[str, typer.Option(help="Text to go on from; empty: a new document.")] = "",
-    data: Data = _DATA,
+    data: Data = DATA,
     overrides: Overrides = None,
 ) -> None:
     """Let a trained model write."""
@@ -220,7 +192,7 @@ def sample(
 
 
 @app.command()
-def report(run: RunName, data: Data = _DATA) -> None:
+def report(run: RunName, data: Data = DATA) -> None:
     """Write a run's report, one HTML page."""
     from flows.catalog import find_run
     from flows.render_report import render_report
@@ -229,7 +201,7 @@ def report(run: RunName, data: Data = _DATA) -> None:
 
 
 @corpus_app.command("list")
-def list_corpora(data: Data = _DATA) -> None:
+def list_corpora(data: Data = DATA) -> None:
     """The corpora in the data folder, oldest first."""
     from flows.tables import corpora_table
 
@@ -243,7 +215,7 @@ def show_corpus(
     domain: Annotated[str | None, typer.Option(help="Only what is of this domain.")] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="How many to show, 5.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another one shows others.")] = 0,
-    data: Data = _DATA,
+    data: Data = DATA,
 ) -> None:
     """A corpus's funnel, sizes and folders; or random documents."""
     from flows.catalog import find_corpus
@@ -253,7 +225,7 @@ def show_corpus(
 
 
 @corpus_app.command("verify")
-def verify(corpus: Corpus, data: Data = _DATA) -> None:
+def verify(corpus: Corpus, data: Data = DATA) -> None:
     """Check every byte against the manifests."""
     from flows.catalog import find_corpus, verify_lineage
 
@@ -279,7 +251,7 @@ def _run_recipe(
 ) -> None:
     from flows.recipe import load_recipe
 
-    loaded = load_recipe(recipe, _with_benchmarks(overrides, benchmarks))
+    loaded = load_recipe(recipe, with_benchmarks(overrides, benchmarks))
     with flow_session(console, data):
         from flows.run_pipeline import run_pipeline
 
@@ -287,8 +259,3 @@ def _run_recipe(
     from flows.tables import closing_lines
 
     console.print(closing_lines(path.parent, data), crop=False)
-
-
-def _with_benchmarks(overrides: list[str] | None, benchmarks: Path | None) -> list[str]:
-    named = [] if benchmarks is None else [f"benchmarks={str(benchmarks)!r}"]
-    return [*(overrides or []), *named]

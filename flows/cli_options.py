@@ -1,9 +1,16 @@
-"""The options and arguments that several commands share."""
+"""What several commands share: options, arguments, and where they print."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
+console = Console(stderr=False, highlight=False)
+
+DATA = Path("data")
+CORES = os.cpu_count() or 1
 
 Data = Annotated[Path, typer.Option("--data", help="Folder for everything webtext makes.")]
 Workers = Annotated[
@@ -29,3 +36,9 @@ Every = Annotated[
         "--every", min=0.01, metavar="MINUTES", help="Go on, a round so often, until Ctrl-C."
     ),
 ]
+
+
+def with_benchmarks(overrides: list[str] | None, benchmarks: Path | None) -> list[str]:
+    """The overrides of a recipe, the folder of benchmark files among them."""
+    named = [] if benchmarks is None else [f"benchmarks={str(benchmarks)!r}"]
+    return [*(overrides or []), *named]

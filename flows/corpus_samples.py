@@ -25,7 +25,7 @@ from corpus.errors import UsageError
 from corpus.manifest import read_manifest
 from corpus.shards import open_shard
 from corpus.stage import data_shards
-from flows.summary import lineage
+from flows.summary import documents_of, lineage
 from flows.tables import describe_corpus
 
 NUM_SAMPLES = 5
@@ -87,7 +87,7 @@ def sample_documents(
         seed: Other seeds give other documents.
         domain: Of this registrable domain only.
     """
-    shards = data_shards(lineage(tokens)["unique"], "documents-")
+    shards = data_shards(documents_of(tokens), "documents-")
     draw = _Draw(num, seed)
     for batch in _batches(shards, ["domain"]):
         domains = batch.columns["domain"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from corpus.manifest import read_manifest
 from corpus.shards import read_rows
 from corpus.stage import data_shards
-from dedup.overlap_summary import OverlapRow, summarise
+from dedup.overlap.summary import OverlapRow, summarise
 from evaluation.evaluate import ScoreRow, score_table
 from flows.catalog import results_of
 from flows.summary import lineage
@@ -44,7 +44,7 @@ def gather_results(run: Path) -> Results:
         scores=list(rows.values()),
         missing=_missing(scores, {f"{task}.{metric}" for task, metric in rows}),
         overlap=list({row.name: row for f in overlaps for row in summarise(f)}.values()),
-        ngram=int(str(read_manifest(overlaps[-1]).config["n"])) if overlaps else 8,
+        ngram=int(read_manifest(overlaps[-1]).figures["n"]) if overlaps else 8,
         samples=[row for f in samples for shard in data_shards(f) for row in read_rows(shard)],
         folders=[*overlaps, *scores, *samples],
     )

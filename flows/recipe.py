@@ -15,8 +15,10 @@ from crawler.links.submissions import LinksConfig
 from crawler.pages.archived import ArchivesConfig
 from crawler.pages.settings import CrawlConfig
 from crawler.reddit.harvest import HarvestConfig
-from dedup.overlap import OverlapConfig
-from dedup.unique import DedupConfig
+from dedup.decontamination.cuts import DecontaminationConfig
+from dedup.matches.stage import MatchesConfig
+from dedup.overlap.index import NgramsConfig
+from dedup.unique.stage import DedupConfig
 from evaluation.settings import EvaluateConfig
 from flows.demo_web import DemoWebConfig
 from model.sample import SampleConfig
@@ -51,8 +53,12 @@ class Recipe(Section):
     """Which documents count as the same."""
     tokens: TokensConfig = TokensConfig()
     """The tokenizer, and the share of documents held out."""
-    overlap: OverlapConfig = OverlapConfig()
-    """How overlap with benchmark texts is measured."""
+    ngrams: NgramsConfig = NgramsConfig()
+    """The index of the train split that tells the overlap of texts with it."""
+    matches: MatchesConfig = MatchesConfig()
+    """What counts as found where the training documents are searched themselves."""
+    decontaminate: DecontaminationConfig = DecontaminationConfig()
+    """What goes with a match."""
     model: ModelConfig = ModelConfig()
     """The size of the GPT-2."""
     train: TrainConfig = TrainConfig()

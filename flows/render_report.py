@@ -4,7 +4,6 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from corpus.atomic import write_bytes
@@ -16,12 +15,12 @@ from evaluation.evaluate import ScoreRow
 from flows.charts import bar_chart, length_histogram, loss_curve
 from flows.corpus_samples import RejectedGroup, Sample, sample_documents, sample_rejects
 from flows.gather_results import Results, gather_results
-from flows.summary import corpus_hash, funnel, lineage, show_number
+from flows.page_template import page_template
+from flows.summary import corpus_hash, documents_of, funnel, lineage, show_number
 
 _TOP_DOMAINS = 20
 _NUM_DOCUMENTS = 12
 _NUM_REJECTED = 5  # of each reason
-_MAX_HREF_CHARS = 500
 _REVIEWED_STAGES = ("pages", "documents")
 
 
@@ -34,7 +33,7 @@ def render_report(run: Path) -> Path:
     manifests = {stage: read_manifest(folder) for stage, folder in folders.items()}
     results = gather_results(run)
     rows = list(funnel(folders["tokens"]))
-    html = _template("report").render(
+    html = page_template("report").render(
         recipe="webtext demo" if "web" in folders else "webtext",
         corpus_hash=corpus_hash(folders["tokens"]),
         run_id=run.name,
@@ -63,22 +62,8 @@ def render_report(run: Path) -> Path:
 
 def render_documents(documents: list[Sample], rejected: list[RejectedGroup]) -> Markup:
     """The report's section of documents and rejects; what they say is text, never markup."""
-    template = _template("report_documents")
+    template = page_template("report_documents")
     return Markup(template.render(documents=documents, rejected=rejected))
-
-
-def _template(name: str) -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.tests["web_address"] = _is_web_address
-    return environment.get_template(f"{name}.html.j2")
-
-
-def _is_web_address(key: str) -> bool:
-    """Whether to make a link of it: a key may be `javascript:...`, and of any length."""
-    return key.startswith(("http://", "https://")) and len(key) <= _MAX_HREF_CHARS
 
 
 def _tiles(manifests: dict[str, Manifest], results: Results) -> list[dict[str, str]]:
@@ -105,7 +90,7 @@ def _tiles(manifests: dict[str, Manifest], results: Results) -> list[dict[str, s
 def _charts(folders: dict[str, Path], unigram_loss: float | None) -> dict[str, str]:
     domains: Counter[str] = Counter()
     lengths: list[int] = []
-    for shard in data_shards(folders["unique"]):
+    for shard in data_shards(documents_of(folders["tokens"])):
         for row in read_rows(shard, ["domain", "text"]):
             domains[row["domain"]] += 1
             lengths.append(len(row["text"]))

@@ -1,20 +1,36 @@
-"""Documents and benchmark texts -> how much of each benchmark is in the training split."""
+"""A corpus, benchmark texts -> how much of each benchmark is in the training split, and where."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import flow
+from prefect.artifacts import create_table_artifact
 
-from dedup import overlap
+from dedup.matches import stage as matches
+from dedup.overlap import stage
+from dedup.overlap.summary import summarise
+from flows.build_corpus import index_ngrams
 from flows.recipe import Recipe
+from flows.render_matches import render_matches
+from flows.render_overlap import DATA, render_overlap
 from flows.run_stage import Stage, run_stage
-from flows.summary import lineage
+from flows.summary import documents_of
 from flows.track_runs import track_overlap
 
-OVERLAP = Stage("overlap", overlap.run, overlap.LIBRARIES)
+OVERLAP = Stage(stage.STAGE, stage.run, stage.LIBRARIES)
+MATCHES = Stage(matches.STAGE, matches.run, matches.LIBRARIES)
 
 
 @flow(name="report_overlap", persist_result=False)
-def report_overlap(recipe: Recipe, tokens: Path, data: Path, workers: int = 1) -> Path:
+def report_overlap(
+    recipe: Recipe,
+    tokens: Path,
+    data: Path,
+    workers: int = 1,
+    texts: Sequence[Path] = (),
+    *,
+    exact: bool = False,
+) -> Path:
     """Measure the overlap of the held-out split and of each benchmark with the training split.
 
     Args:
@@ -22,13 +38,40 @@ def report_overlap(recipe: Recipe, tokens: Path, data: Path, workers: int = 1) -
         tokens: The corpus: a finished tokens folder.
         data: The data folder.
         workers: Worker processes.
+        texts: Further files of texts to look for.
+        exact: Look through the training documents too, and find every match.
 
     Returns:
-        The overlap folder.
+        The overlap folder; its `report.html` shows all of it.
     """
-    inputs = {"documents": lineage(tokens)["unique"], "tokens": tokens}
-    if recipe.benchmarks is not None:
-        inputs["benchmarks"] = recipe.benchmarks
-    overlap_folder = run_stage(OVERLAP, recipe.overlap, inputs, data, workers)
-    track_overlap(recipe, overlap_folder, tokens, data)
-    return overlap_folder
+    ngrams = index_ngrams(recipe, tokens, data, workers)
+    inputs = {"ngrams": ngrams, "tokens": tokens, **_sought(recipe, texts)}
+    overlap = run_stage(OVERLAP, stage.OverlapConfig(), inputs, data, workers)
+    found = find_matches(recipe, tokens, data, workers, texts) if exact else None
+    page = render_overlap(overlap, tokens, found)
+    create_table_artifact(
+        key="contamination",
+        table=[
+            {"text set": row.name, "examples": row.num_examples, "found %": row.percent_found}
+            for row in summarise(overlap)
+        ],
+        description=f"Overlap with the training split: {page}",
+    )
+    track_overlap(recipe, overlap, tokens, data, [page, page.with_name(DATA)])
+    return overlap
+
+
+def find_matches(
+    recipe: Recipe, tokens: Path, data: Path, workers: int, texts: Sequence[Path] = ()
+) -> Path:
+    """Every place of the training split where a benchmark's n-grams are, and a page of them."""
+    sources = {"documents": documents_of(tokens), "tokens": tokens, **_sought(recipe, texts)}
+    found = run_stage(MATCHES, recipe.matches, sources, data, workers)
+    page = render_matches(found, documents_of(tokens))
+    track_overlap(recipe, found, tokens, data, [page])
+    return found
+
+
+def _sought(recipe: Recipe, texts: Sequence[Path]) -> dict[str, Path]:
+    benchmarks = {} if recipe.benchmarks is None else {"benchmarks": recipe.benchmarks}
+    return {**benchmarks, **{f"texts-{i:03d}": path for i, path in enumerate(texts)}}

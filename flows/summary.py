@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from corpus.manifest import Manifest, is_finished, read_manifest
 
 CorpusStage = Literal["links", "pages", "documents", "unique", "tokens"]
-CORPUS_STAGES: tuple[CorpusStage, ...] = get_args(CorpusStage)
-"""The stages from Reddit's links to token shards, in order."""
+"""The stages that a build may end with."""
+
+CORPUS_STAGES = ("links", "pages", "documents", "unique", "decontaminated", "tokens")
+"""The stages from Reddit's links to token shards, in order; not every corpus has all."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ def corpus_hash(tokens: Path) -> str:
     return hashlib.sha256(both.encode()).hexdigest()[:16]
 
 
+def documents_of(tokens: Path) -> Path:
+    """The documents that a tokens folder was made of: unique ones, or decontaminated ones."""
+    return _beside(tokens, read_manifest(tokens).inputs["documents"].path)
+
+
 def lineage(folder: Path) -> dict[str, Path]:
     """The stage folders that `folder` was made from, itself included, by stage name.
 
@@ -49,11 +56,15 @@ def lineage(folder: Path) -> dict[str, Path]:
     manifest = read_manifest(folder)
     found = {manifest.stage: folder}
     for source in manifest.inputs.values():
-        # Stage folders lie side by side, so a data folder that was moved is still whole.
-        path = folder.parents[1].joinpath(*Path(source.path).parts[-2:])
+        path = _beside(folder, source.path)
         if is_finished(path):
             found = {**lineage(path), **found}
     return found
+
+
+def _beside(folder: Path, recorded: str) -> Path:
+    # Stage folders lie side by side, so a data folder that was moved is still whole.
+    return folder.parents[1].joinpath(*Path(recorded).parts[-2:])
 
 
 def funnel(tokens: Path) -> Iterator[FunnelRow]:
@@ -64,7 +75,7 @@ def funnel(tokens: Path) -> Iterator[FunnelRow]:
     """
     folders = lineage(tokens)
     for stage in CORPUS_STAGES:
-        if stage not in folders:  # pages from archives have no links
+        if stage not in folders:
             continue
         counts = read_manifest(folders[stage]).counts
         yield FunnelRow(stage, counts.incoming, counts.out, counts.rejects)

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from corpus.manifest import read_manifest
-from dedup.overlap import summarise
+from dedup.decontamination.plan import Plan
+from dedup.overlap.summary import summarise
 from evaluation.evaluate import ScoreRow
 from flows.catalog import finished
 from flows.gather_results import gather_results
@@ -70,12 +71,43 @@ def score_table(rows: list[ScoreRow]) -> Table:
 
 def overlap_table(overlap: Path) -> Table:
     """The paper's table 6: the share of each text's n-grams found in the training split."""
-    table = _table("text", "examples>", "n-grams>", "found %>", "mean %>", "over 15 %>")
+    table = _table("text", "examples>", "n-grams>", "found %>", "paper %>", "mean %>", "over 15 %>")
     for row in summarise(overlap):
         counts = (f"{row.num_examples:,}", f"{row.num_ngrams:,}")
-        shares = (row.percent_found, row.mean, row.percent_examples_over_15)
-        table.add_row(row.name, *counts, *(f"{share:.2f}" for share in shares))
+        shares = (row.percent_found, row.paper_percent, row.mean, row.percent_examples_over_15)
+        table.add_row(row.name, *counts, *map(show_number, shares))
     return table
+
+
+def missing_sets(overlap: Path) -> str:
+    """The text sets whose files were not there, if benchmark files were asked for at all."""
+    manifest = read_manifest(overlap)
+    return str(manifest.figures["not_available"]) if "benchmarks" in manifest.inputs else ""
+
+
+def plan_lines(plan: Plan, matches: Path) -> Group:
+    """What decontamination would take away, before it does."""
+    table = _table("text set", "documents>", "characters that match>")
+    for slug, each in plan.text_sets.items():
+        table.add_row(slug, f"{each.num_documents:,}", f"{each.num_matched_chars:,}")
+    lines = [
+        f"{plan.num_touched:,} of {plan.num_documents:,} documents hold something of a benchmark: "
+        f"{plan.num_dropped:,} would go, the others become {plan.num_pieces:,}; "
+        f"{plan.num_removed_chars:,} characters would go."
+    ]
+    if plan.num_boilerplate:
+        lines.append(f"{plan.num_boilerplate:,} matches are boilerplate and would stay.")
+    if plan.not_available:
+        lines.append(f"Not looked for, as their files are not there: {plan.not_available}.")
+    examples = [Text(f"  {e.text_set} {e.example}: “{e.text}” in {e.url}") for e in plan.examples]
+    if examples:
+        lines.append("The longest matches:")
+    return Group(
+        *([table] if plan.text_sets else []),
+        *map(Text, lines),
+        *examples,
+        Text(f"all of them, side by side: {matches / 'matches.html'}"),
+    )
 
 
 def corpora_table(data: Path) -> Table:

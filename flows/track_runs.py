@@ -1,6 +1,7 @@
 """What MLflow is told: one run per corpus, training and evaluation, tied by the corpus hash."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,10 +46,13 @@ def track_scores(recipe: Recipe, scores: Path, tokens: Path, data: Path) -> None
     _record_once(scores, "scores", recipe, tokens, data, params, _metrics(manifest))
 
 
-def track_overlap(recipe: Recipe, overlap: Path, tokens: Path, data: Path) -> None:
-    """Record an overlap report."""
+def track_overlap(
+    recipe: Recipe, overlap: Path, tokens: Path, data: Path, pages: Sequence[Path]
+) -> None:
+    """Record an overlap report, or the matches that were found, with their pages."""
     manifest = read_manifest(overlap)
-    _record_once(overlap, "overlap", recipe, tokens, data, manifest.config, _metrics(manifest))
+    metrics = _metrics(manifest)
+    _record_once(overlap, manifest.stage, recipe, tokens, data, manifest.config, metrics, pages)
 
 
 def tracked_training(config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Manifest:
@@ -82,13 +86,13 @@ def _record_once(
     data: Path,
     params: dict[str, object],
     metrics: dict[str, float],
+    files: Sequence[Path] = (),
 ) -> None:
     if (folder / _RECORDED).exists():
         return
     tags = {"recipe": recipe.name, **_tags(kind, tokens, folder)}
-    files = [folder / MANIFEST]
     name = f"{kind} {folder.name}"
-    if tracker_for(data).record_run(name, tags, params, metrics, files):
+    if tracker_for(data).record_run(name, tags, params, metrics, [folder / MANIFEST, *files]):
         write_bytes(folder / _RECORDED, b"")
 
 

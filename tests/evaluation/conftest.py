@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import torch
 
@@ -10,6 +11,8 @@ from corpus.settings import Section
 from corpus.shards import shard_name, write_shard
 from corpus.stage import StageWriter
 from corpus.tokenizer import Tokenizer
+from evaluation.examples import EXAMPLES, example_rows
+from evaluation.task import Score, Subject, Task
 from model.gpt2 import GPT2
 from model.settings import GPT2Config
 
@@ -51,3 +54,24 @@ def make_tokens(tmp_path, tokenizer):
         return tmp_path / "tokens"
 
     return make
+
+
+@pytest.fixture(scope="session")
+def measured():
+    """A task's examples as the table that its shard would hold."""
+
+    def measure(task: Task, subject: Subject) -> pa.Table:
+        return pa.Table.from_pylist(list(example_rows(task.name, task.measure(subject))), EXAMPLES)
+
+    return measure
+
+
+@pytest.fixture(scope="session")
+def scored(measured):
+    """A task's scores by metric."""
+
+    def score(task: Task, subject: Subject) -> dict[str, Score]:
+        scores = task.scores(measured(task, subject), subject.scorer.stride)
+        return {score.metric: score for score in scores}
+
+    return score

@@ -67,15 +67,15 @@ def test_every_token_is_scored_once_with_its_context_in_the_block(num_tokens, bl
 @pytest.mark.parametrize("stride", [1, 7, 32])
 def test_rolling_equals_one_token_at_a_time(model, stride):
     rng = np.random.default_rng(1)
-    streams = [rng.integers(0, 256, length) for length in (100, 1, 0, 33, 32)]
-    totals = Scorer(model, EOT, stride).rolling_loglikelihood(streams)
-    for stream, total in zip(streams, totals, strict=True):
+    streams = [rng.integers(0, 256, length) for length in (0, 100, 1, 0, 0, 33, 32, 0)]
+    all_logprobs = list(Scorer(model, EOT, stride).rolling_logprobs(streams))
+    for stream, logprobs in zip(streams, all_logprobs, strict=True):
         tokens = [EOT, *stream.tolist()]
-        expected = 0.0
+        expected = []
         for start, first, end in stream_spans(len(stream), 32, stride):
             for i in range(first, end + 1):
-                expected += naive(model, tokens[start:i], [tokens[i]])[0]
-        assert total == pytest.approx(expected, rel=1e-4, abs=1e-4)
+                expected.append(naive(model, tokens[start:i], [tokens[i]])[0])
+        assert logprobs == pytest.approx(np.array(expected), rel=1e-4, abs=1e-4)
 
 
 def test_more_context_is_seen_with_a_shorter_stride(model):

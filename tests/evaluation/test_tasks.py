@@ -5,14 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from corpus.benchmarks import lambada_passages, wikitext_articles
+from corpus.benchmarks.language_modeling import lambada_passages, wikitext_articles
 from corpus.errors import UsageError, WebtextError
-from evaluation.heldout import score_heldout, unigram_logprobs
-from evaluation.lambada import score_lambada, split_last_word
+from corpus.tokenizer import Tokenizer
+from evaluation.heldout import HELDOUT, unigram_logprobs
+from evaluation.lambada import LAMBADA, split_last_word
 from evaluation.paper import TABLE_3, paper_value
 from evaluation.scorer import Scorer
 from evaluation.task import NoExamplesError, Subject
-from evaluation.wikitext import count_words, detokenize, score_wikitext
+from evaluation.wikitext import WIKITEXT2, count_words, detokenize
 
 
 @pytest.fixture
@@ -24,13 +25,13 @@ def subject_of(model, tokenizer, tmp_path):
     return make
 
 
-def test_heldout_equals_scoring_each_document_alone(subject_of, make_tokens, tokenizer):
+def test_heldout_equals_scoring_each_document_alone(subject_of, make_tokens, tokenizer, scored):
     texts = ["some held-out text, longer than a block of 32 tokens", "short", ""]
     tokens = make_tokens(["the train split's text"], texts)
     subject = subject_of(tokens)
-    scores = {score.metric: score for score in score_heldout(subject)}
+    scores = scored(HELDOUT, subject)
     streams = [[*tokenizer.encode(text), tokenizer.end_of_text] for text in texts]
-    total = sum(subject.scorer.rolling_loglikelihood(streams))
+    total = sum(each.sum() for each in subject.scorer.rolling_logprobs(streams))
     num_tokens = sum(map(len, streams))
     assert scores["loss"].value == pytest.approx(-total / num_tokens)
     assert scores["perplexity"].value == pytest.approx(math.exp(scores["loss"].value))
@@ -50,7 +51,7 @@ def test_unigram_counts_are_add_one_smoothed(make_tokens, tokenizer):
 
 def test_a_split_without_documents_has_no_score(subject_of, make_tokens):
     with pytest.raises(NoExamplesError, match="no document"):
-        score_heldout(subject_of(make_tokens(["text"], [])))
+        list(HELDOUT.measure(subject_of(make_tokens(["text"], []))))
 
 
 def test_tokens_of_a_larger_vocabulary_are_refused(make_tokens):
@@ -58,9 +59,10 @@ def test_tokens_of_a_larger_vocabulary_are_refused(make_tokens):
         unigram_logprobs(make_tokens(["text"], ["text"]), 10)
 
 
-def test_lambada_equals_pairs_scored_by_hand(subject_of, benchmarks, tokenizer):
+def test_lambada_equals_pairs_scored_by_hand(subject_of, benchmarks, tokenizer, scored):
     subject = subject_of(benchmarks=benchmarks, max_examples=40)
-    perplexity, accuracy = score_lambada(subject)
+    scores = scored(LAMBADA, subject)
+    perplexity, accuracy = scores["perplexity"], scores["accuracy_percent"]
     pairs = []
     for passage in list(lambada_passages(benchmarks))[:40]:
         word = passage.split(" ")[-1]
@@ -124,23 +126,75 @@ def test_detokenizing_keeps_lines_and_loses_no_letter(benchmarks):
     assert [character for character in written if character.isalnum()] == letters
 
 
-def test_wikitext_perplexity_is_per_original_word(subject_of, benchmarks, tokenizer, tmp_path):
+def test_wikitext_perplexity_is_per_original_word(subject_of, tokenizer, tmp_path, scored):
     (tmp_path / "wikitext2").mkdir()
     text = " \n = Title = \n \n A guest @-@ starring role , here . \n"
     (tmp_path / "wikitext2" / "wiki.test.tokens").write_text(text)
     subject = subject_of(benchmarks=tmp_path)
-    words, tokens = score_wikitext(subject, "wikitext2")
+    scores = scored(WIKITEXT2, subject)
+    words, tokens = scores["word_perplexity"], scores["token_perplexity"]
     stream = tokenizer.encode("\n= Title =\n\nA guest-starring role, here.\n")
-    [logprob] = subject.scorer.rolling_loglikelihood([stream])
+    logprob = sum(*subject.scorer.rolling_logprobs([stream]))
     assert words.value == pytest.approx(math.exp(-logprob / (11 + 4)))
     assert tokens.value == pytest.approx(math.exp(-logprob / len(stream)))
+
+
+@pytest.fixture
+def two_articles(tmp_path):
+    """A benchmarks folder whose WikiText-2 is two articles that share a window of 32 tokens."""
+    first = " \n = One = \n \n A guest @-@ starring role . \n \n"
+    second = " \n = Two = \n \n Here ( now ) . \n"
+    (tmp_path / "wikitext2").mkdir()
+    (tmp_path / "wikitext2" / "wiki.test.tokens").write_text(first + second)
+    return tmp_path, first, second
+
+
+def test_an_articles_loss_is_that_of_its_tokens_given_all_before(
+    subject_of, two_articles, tokenizer, measured
+):
+    folder, first, second = two_articles
+    subject = subject_of(benchmarks=folder)
+    examples = measured(WIKITEXT2, subject)
+    written = [tokenizer.encode(detokenize(article)) for article in (first, second)]
+    # A token at a time: its context is what its window of 32 holds.
+    stream, logprobs = written[0] + written[1], []
+    for i in range(len(stream)):
+        start = i // 32 * 32
+        end = min(start + 32, len(stream))
+        context = [tokenizer.end_of_text, *stream][max(0, end - 32) : i + 1]
+        [score] = subject.scorer.loglikelihood([(context, stream[i : i + 1])])
+        logprobs.append(score.logprob)
+    cut = len(written[0])
+    assert examples["nats"].to_pylist() == pytest.approx(
+        [-sum(logprobs[:cut]), -sum(logprobs[cut:])], rel=1e-4
+    )
+    assert examples["num_words"].to_pylist() == [count_words(first), count_words(second)]
+
+
+def test_articles_sum_to_the_file(subject_of, benchmarks, tokenizer, measured):
+    subject = subject_of(benchmarks=benchmarks, max_examples=5)
+    text = "".join(list(wikitext_articles(benchmarks, "wikitext2"))[:5])
+    [logprobs] = subject.scorer.rolling_logprobs([tokenizer.encode(detokenize(text))])
+    examples = measured(WIKITEXT2, subject)
+    assert len(examples) == 5
+    assert sum(examples["num_tokens"].to_pylist()) == len(logprobs)
+    assert math.fsum(examples["nats"].to_pylist()) == pytest.approx(-math.fsum(logprobs), rel=1e-12)
+    assert sum(examples["num_words"].to_pylist()) == count_words(text)
+
+
+@pytest.mark.parametrize("name", ["wikitext2", "wikitext103"])
+def test_gpt2s_tokens_of_the_articles_are_those_of_the_file(benchmarks, real_data, name):
+    gpt2 = Tokenizer.load(real_data / "gpt2_bpe")
+    articles = list(wikitext_articles(benchmarks, name))
+    whole = gpt2.encode(detokenize("".join(articles)))
+    assert [i for article in articles for i in gpt2.encode(detokenize(article))] == whole
 
 
 def test_a_foreign_file_is_named_with_its_line(tmp_path, subject_of):
     (tmp_path / "lambada").mkdir()
     (tmp_path / "lambada" / "lambada_test.jsonl").write_text('{"text": "a b"}\n[1]\n')
     with pytest.raises(WebtextError, match=r"lambada_test\.jsonl .* line 2"):
-        score_lambada(subject_of(benchmarks=tmp_path))
+        list(LAMBADA.measure(subject_of(benchmarks=tmp_path)))
 
 
 def test_the_papers_numbers_are_those_of_table_3():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows import cli
+from flows import cli, cli_overlap
 from flows.__main__ import run_command
 from flows.embedded_prefect import embedded_prefect
 
@@ -44,7 +44,8 @@ def webtext(
 
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["webtext", *arguments])
-        monkeypatch.setattr(cli, "console", Console(highlight=False, width=200))
+        for module in (cli, cli_overlap):
+            monkeypatch.setattr(module, "console", Console(highlight=False, width=200))
         exit_code = run_command()
         captured = capsys.readouterr()
         return Outcome(exit_code, captured.out, captured.err)

@@ -11,7 +11,7 @@ import pytest
 from corpus.manifest import read_manifest
 from corpus.shards import num_rows
 from corpus.stage import count_rejects, data_shards
-from dedup.overlap import summarise
+from dedup.overlap.summary import summarise
 from evaluation.evaluate import score_table
 from flows.catalog import find_corpus, finished
 from flows.summary import corpus_hash, lineage

@@ -1,0 +1,157 @@
+"""The sets that ask: Winograd schemas, questions, conversations, clozes, articles to sum up.
+
+Each is read as its publishers made it; what a task makes of it (prompts, blanks, candidates) is
+the task's business.
+"""
+
+import csv
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+from xml.etree import ElementTree
+
+import orjson
+
+from corpus.benchmarks.files import benchmark_file, foreign, read_lines, read_objects
+
+CbtWords = Literal["CN", "NE"]
+"""What the blank of a Children's Book Test question stands for: common nouns or named entities."""
+
+WSC273_FILE: Final = "wsc273/WSCollection.xml"
+NQ_OPEN_FILE: Final = "nq_open/NQ-open.dev.jsonl"
+COQA_FILE: Final = "coqa/coqa-dev-v1.0.json"
+CNNDM_FILE: Final = "cnndm/test.csv"
+
+_NUM_SCHEMAS: Final = 273
+_NUM_CONTEXT_SENTENCES: Final = 20
+_BLANK: Final = "XXXXX"
+
+
+class Question(NamedTuple):
+    """An open question, and the answers that count as right."""
+
+    question: str
+    answers: tuple[str, ...]
+
+
+class Conversation(NamedTuple):
+    """A passage, the questions asked about it in turn, and the first reference's answers."""
+
+    passage: str
+    questions: tuple[str, ...]
+    answers: tuple[str, ...]
+
+
+class Cloze(NamedTuple):
+    """Twenty sentences of a book, and the next one with a word left out."""
+
+    passage: str
+    """A sentence per line."""
+    question: str
+    """`XXXXX` stands for the word."""
+    answer: str
+    candidates: tuple[str, ...]
+
+    @property
+    def completed(self) -> str:
+        """The sentence as the book has it."""
+        return self.question.replace(_BLANK, self.answer)
+
+
+class Summary(NamedTuple):
+    """An article, and the highlights that its editors wrote."""
+
+    article: str
+    highlights: str
+
+
+def wsc_sentences(folder: Path) -> Iterator[str]:
+    """The first 273 Winograd schemas, the set that the paper scores, each with its pronoun.
+
+    Raises:
+        NotAvailableError: the file is missing.
+        WebtextError: it is not the collection.
+    """
+    path = benchmark_file(folder, WSC273_FILE)
+    try:
+        schemas = ElementTree.parse(path).getroot().iter("schema")
+    except ElementTree.ParseError as exc:
+        raise foreign(path, f"it is not XML ({exc})") from exc
+    for schema in islice(schemas, _NUM_SCHEMAS):
+        parts = [schema.findtext(f"text/{name}") for name in ("txt1", "pron", "txt2")]
+        yield " ".join(" ".join(part.split()) for part in parts if part)
+
+
+def nq_open_questions(folder: Path) -> Iterator[Question]:
+    """The 3,610 questions of Natural Questions open, dev.
+
+    Raises:
+        NotAvailableError: the file is missing.
+        WebtextError: a line is no question with answers.
+    """
+    path = benchmark_file(folder, NQ_OPEN_FILE)
+    for number, value in read_objects(path):
+        try:
+            yield Question(value["question"], tuple(value["answer"]))
+        except (KeyError, TypeError) as exc:
+            raise foreign(path, f"line {number} is no question with answers") from exc
+
+
+def coqa_conversations(folder: Path) -> Iterator[Conversation]:
+    """The 500 conversations of CoQA's dev set.
+
+    Raises:
+        NotAvailableError: the file is missing.
+        WebtextError: it is not CoQA's JSON.
+    """
+    path = benchmark_file(folder, COQA_FILE)
+    try:
+        for conversation in orjson.loads(path.read_bytes())["data"]:
+            turns = [
+                tuple(turn["input_text"] for turn in conversation[part])
+                for part in ("questions", "answers")
+            ]
+            yield Conversation(conversation["story"], *turns)
+    except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
+        raise foreign(path, f"no conversations in it ({exc})") from exc
+
+
+def cbt_questions(folder: Path, words: CbtWords) -> Iterator[Cloze]:
+    """The 2,000 validation questions of a Children's Book Test set, which the paper scores.
+
+    Raises:
+        NotAvailableError: the file is missing.
+        WebtextError: a question is not twenty numbered sentences and one with a blank.
+    """
+    path = benchmark_file(folder, f"cbt/cbtest_{words}_valid_2000ex.txt")
+    context: list[str] = []
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        sentence = line.rstrip("\n").partition(" ")[2]
+        if len(context) < _NUM_CONTEXT_SENTENCES:
+            context.append(sentence)
+            continue
+        try:
+            question, answer, _, candidates = sentence.split("\t")
+        except ValueError as exc:
+            raise foreign(path, f"line {number} is no question with candidates") from exc
+        yield Cloze("\n".join(context), question, answer, tuple(candidates.split("|")))
+        context = []
+
+
+def cnndm_summaries(folder: Path) -> Iterator[Summary]:
+    """The articles and highlights of CNN/Daily Mail's test set, in cased text.
+
+    Raises:
+        NotAvailableError: the file is missing.
+        WebtextError: it has no columns "article" and "highlights".
+    """
+    path = benchmark_file(folder, CNNDM_FILE)
+    try:
+        rows = csv.DictReader(read_lines(path))
+        for row in rows:
+            yield Summary(row["article"], row["highlights"])
+    except (csv.Error, KeyError) as exc:
+        raise foreign(path, f"no articles with highlights in it ({exc})") from exc

@@ -1,0 +1,1 @@
+"""A new version of the unique documents, without what a benchmark holds."""

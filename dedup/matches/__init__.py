@@ -1,0 +1,1 @@
+"""The exact direction: benchmark texts are indexed, the training split streams past them."""

@@ -1,0 +1,1 @@
+"""The stage documents -> unique documents: exact and near-duplicates out, oldest link stays."""

@@ -1,0 +1,50 @@
+"""A corpus -> a new version of it without what benchmarks hold."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect import flow
+
+from corpus.settings import Section
+from dedup.decontamination import stage
+from dedup.decontamination.cuts import DecontaminationConfig
+from dedup.decontamination.plan import Plan, plan
+from flows.build_corpus import finish_corpus
+from flows.recipe import Recipe
+from flows.report_overlap import find_matches
+from flows.run_stage import Stage, run_stage
+from flows.summary import documents_of
+
+DECONTAMINATED = Stage(stage.STAGE, stage.run, stage.LIBRARIES)
+
+
+@flow(name="plan_decontamination", persist_result=False)
+def plan_decontamination(
+    recipe: Recipe,
+    config: DecontaminationConfig,
+    tokens: Path,
+    data: Path,
+    workers: int = 1,
+    texts: Sequence[Path] = (),
+) -> tuple[dict[str, Path], Plan]:
+    """Look for the benchmarks, and say what would go; nothing of the corpus is written.
+
+    Returns:
+        The inputs for `decontaminate_corpus`, and the plan.
+    """
+    matches = find_matches(recipe, tokens, data, workers, texts)
+    inputs = {"documents": documents_of(tokens), "matches": matches}
+    return inputs, plan(config, inputs)
+
+
+@flow(name="decontaminate_corpus", persist_result=False)
+def decontaminate_corpus(
+    recipe: Recipe, config: Section, inputs: dict[str, Path], data: Path, workers: int = 1
+) -> Path:
+    """Take out what the matches say, and make tokens and index of what is left.
+
+    Returns:
+        The new corpus: a tokens folder. The old one stays as it is.
+    """
+    documents = run_stage(DECONTAMINATED, config, inputs, data, workers)
+    return finish_corpus(recipe, documents, data, workers)
