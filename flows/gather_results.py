@@ -22,6 +22,8 @@ class Results:
     overlap: list[OverlapRow]
     ngram: int
     """Words per n-gram of the overlap."""
+    overlap_page: str
+    """The overlap's own report, as seen from the run's folder; empty: there is none."""
     samples: list[dict]
     """Rows of prompt and text."""
     folders: list[Path]
@@ -45,6 +47,7 @@ def gather_results(run: Path) -> Results:
         missing=_missing(scores, {f"{task}.{metric}" for task, metric in rows}),
         overlap=list({row.name: row for f in overlaps for row in summarise(f)}.values()),
         ngram=int(read_manifest(overlaps[-1]).figures["n"]) if overlaps else 8,
+        overlap_page=f"../../overlap/{overlaps[-1].name}/report.html" if overlaps else "",
         samples=[row for f in samples for shard in data_shards(f) for row in read_rows(shard)],
         folders=[*overlaps, *scores, *samples],
     )

@@ -17,17 +17,11 @@ from dedup.matches.item_index import build_index
 from dedup.matches.shards import PARTS
 from dedup.matches.split_ids import split_documents
 from dedup.overlap.stage import ngram_length
-from dedup.overlap.text_sets import HELD_OUT, TEXT_SETS, WHOLE, Item, TextSet, file_text_set
+from dedup.overlap.text_sets import HELD_OUT, TEXT_SETS, WHOLE, Item, text_sets
 from dedup.words import scan_words
 
 NgramLength = Annotated[int, Field(ge=1)] | Literal["auto"]
 """Words per n-gram; "auto": by text set, as GPT-3's appendix C has it."""
-
-
-def text_sets(inputs: Inputs) -> tuple[TextSet, ...]:
-    """The sets to look for: all that are known, and the files `texts-0`, `texts-1`, ... ."""
-    roles = sorted(role for role in inputs if role.startswith("texts-"))
-    return (*TEXT_SETS, *(file_text_set(inputs[role]) for role in roles))
 
 
 def write_parts(inputs: Inputs, held_out_ids: Path, max_held_out: int, path: Path) -> None:

@@ -28,9 +28,9 @@ from corpus.shards import num_rows, shard_name
 from corpus.stage import Inputs, StageWriter, data_shards
 from dedup.ngram_filter import NgramFilter
 from dedup.overlap.measure import count_ngrams, measure
-from dedup.overlap.splits import SplitIds, check_complete, split_ids, split_texts
 from dedup.overlap.summary import OVERLAP
 from dedup.overlap.text_sets import HELD_OUT, WHOLE, Item
+from dedup.splits import SplitIds, check_complete, split_ids, split_texts
 
 STAGE: Final = "ngrams"
 LIBRARIES: Final = ("webtext", "numba", "pybloom-live", "xxhash")

@@ -13,8 +13,8 @@ from corpus.benchmarks.files import NotAvailableError
 from corpus.benchmarks.language_modeling import Split, ptb_sentences, wikitext_articles
 from dedup.ngrams import scan_ngrams
 from dedup.overlap.measure import Contains
-from dedup.overlap.splits import find
 from dedup.overlap.text_sets import Item
+from dedup.splits import find
 
 _BATCH_TEXTS: Final = 1024
 

@@ -5,7 +5,6 @@ size. The index is a Bloom filter: it never misses an n-gram, and finds one in 1
 is not there.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -25,7 +24,7 @@ from dedup.overlap.index import load_index
 from dedup.overlap.measure import measure
 from dedup.overlap.own_splits import held_by, own_split
 from dedup.overlap.summary import OVERLAP, own_shard, row_key, summarise
-from dedup.overlap.text_sets import HELD_OUT, TEXT_SETS, TextSet, file_text_set
+from dedup.overlap.text_sets import HELD_OUT, TEXT_SETS, TextSet, text_sets
 
 STAGE: Final = "overlap"
 LIBRARIES: Final = ("webtext", "numba", "pybloom-live")
@@ -74,12 +73,12 @@ def run(config: OverlapConfig, inputs: Inputs, output: Path, runtime: Runtime) -
     writer = StageWriter(STAGE, config, inputs, output)
     _check_tokens(inputs)
     index = load_index(inputs["ngrams"])
-    text_sets = [*TEXT_SETS, *_user_sets(inputs)]
-    runtime.progress.start(len(text_sets), "text sets")
+    sets = text_sets(inputs)
+    runtime.progress.start(len(sets), "text sets")
 
     missing: list[str] = []
     too_short: list[str] = []
-    rows = _measured(text_sets, inputs, index, missing, runtime)
+    rows = _measured(sets, inputs, index, missing, runtime)
     writer.write(shard_name("overlap", 0), _without_short(rows, too_short), OVERLAP)
     writer.write_rejects(0, (reject(key, "too_short") for key in too_short))
     num_out = shard_rows(output / shard_name("overlap", 0))
@@ -109,21 +108,8 @@ def _check_tokens(inputs: Inputs) -> None:
         )
 
 
-def _user_sets(inputs: Inputs) -> list[TextSet]:
-    paths = [path for role, path in sorted(inputs.items()) if role.startswith("texts-")]
-    text_sets = [file_text_set(path) for path in paths]
-    slugs = Counter(text_set.slug for text_set in text_sets)
-    for path, text_set in zip(paths, text_sets, strict=True):
-        if slugs[text_set.slug] > 1:
-            raise UsageError(
-                f"{path} has the name of another text file, {text_set.slug}",
-                hint="Rename one of them: the table has a row per name.",
-            )
-    return text_sets
-
-
 def _measured(
-    text_sets: list[TextSet],
+    sets: Iterable[TextSet],
     inputs: Inputs,
     index: NgramFilter,
     missing: list[str],
@@ -131,7 +117,7 @@ def _measured(
 ) -> Iterator[dict]:
     """The rows of all text sets; the names of those that are not there go into `missing`."""
     folder = inputs.get("benchmarks")
-    for text_set in text_sets:
+    for text_set in sets:
         if text_set.items is None:
             yield from chain.from_iterable(map(read_rows, _held_out_shards(inputs["ngrams"])))
         elif folder is None and text_set in TEXT_SETS:

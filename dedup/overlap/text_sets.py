@@ -3,6 +3,7 @@
 import gzip
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,7 @@ from corpus.benchmarks.questions import (
     wsc_sentences,
 )
 from corpus.errors import UsageError, WebtextError
+from corpus.stage import Inputs
 
 Item = Mapping[str, str]
 """One example: its text by part, in reading order. N-grams never cross parts."""
@@ -173,3 +175,21 @@ TEXT_SETS: Final[tuple[TextSet, ...]] = (
     TextSet("cbt_cn", "CBT common nouns", None, partial(_cbt, "CN")),
     TextSet("cbt_ne", "CBT named entities", None, partial(_cbt, "NE")),
 )
+
+
+def text_sets(inputs: Inputs) -> tuple[TextSet, ...]:
+    """All sets to look for: those above, and the files `texts-0`, `texts-1`, ... of a user.
+
+    Raises:
+        UsageError: a file is of another kind, or has the name of another.
+    """
+    paths = [path for role, path in sorted(inputs.items()) if role.startswith("texts-")]
+    ours = [file_text_set(path) for path in paths]
+    slugs = Counter(text_set.slug for text_set in (*TEXT_SETS, *ours))
+    for path, text_set in zip(paths, ours, strict=True):
+        if slugs[text_set.slug] > 1:
+            raise UsageError(
+                f"{path} has the name of another text set, {text_set.slug}",
+                hint="Rename it: the table has a row per name.",
+            )
+    return (*TEXT_SETS, *ours)

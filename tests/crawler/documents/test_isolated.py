@@ -68,6 +68,7 @@ def test_what_cannot_be_computed_or_sent_is_an_extract_error(page, detail):
     assert detail in failure.detail
 
 
+@pytest.mark.slow
 def test_hostile_pages_one_after_another_each_get_their_own_reason():
     pages = [page for page in HOSTILE for _ in range(2)]
     expected = [HOSTILE[page] for page in pages]

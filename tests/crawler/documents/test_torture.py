@@ -112,7 +112,13 @@ def documents_in(folder: Path) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize(
-    ("config", "workers"), [(CAPPED, 1), (CAPPED, 3), (LIFTED, 1), (LIFTED, 2)]
+    ("config", "workers"),
+    [
+        (CAPPED, 3),
+        pytest.param(CAPPED, 1, marks=pytest.mark.slow),
+        pytest.param(LIFTED, 1, marks=pytest.mark.slow),
+        (LIFTED, 2),
+    ],
 )
 def test_every_page_is_accounted_for_and_the_others_are_as_they_were(
     config: ExtractConfig,

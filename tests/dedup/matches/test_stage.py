@@ -130,6 +130,7 @@ def test_every_match_is_maximal_and_says_the_same_on_both_sides(benchmarks, real
         assert not after[0] or after[0] != after[1]
 
 
+@pytest.mark.slow
 def test_any_layout_and_worker_count_finds_the_same(real_texts, benchmarks, tmp_path):
     found = []
     items = write_items(tmp_path, *ptb_sentences(benchmarks))
@@ -156,6 +157,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bytes(benchmarks, tmp_path):
     words = (benchmarks / "wikitext103" / "wiki.valid.tokens").read_text().split()[:60_000]
     blocks = [" ".join(words[i : i + 2000]) for i in range(0, len(words), 2000)]

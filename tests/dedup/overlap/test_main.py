@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from dedup.overlap.__main__ import table_lines
 
 DOCS = Path(__file__).parents[3] / "docs" / "overlap.md"
 
 
+@pytest.mark.slow
 def test_the_table_in_the_docs_is_the_one_that_is_printed(benchmarks):
     assert "\n".join(table_lines(benchmarks)) in DOCS.read_text(encoding="utf-8")
 

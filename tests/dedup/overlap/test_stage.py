@@ -160,7 +160,7 @@ def test_two_files_of_one_name_are_refused(index_of, overlap_of, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "t.txt").write_text("text")
-    with pytest.raises(UsageError, match="name of another text file"):
+    with pytest.raises(UsageError, match="name of another text set"):
         overlap_of(
             index_of(FILLER), texts_0=tmp_path / "a" / "t.txt", texts_1=tmp_path / "b" / "t.txt"
         )

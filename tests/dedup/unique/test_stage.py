@@ -162,6 +162,7 @@ def test_survivors_are_written_as_they_came_and_nothing_else(
     assert manifest.counts.incoming == 60
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_as_if_never_killed(make_documents, new_document, tmp_path):
     documents = mixed_corpus(new_document)
     folder = make_documents("in", [documents[i::6] for i in range(6)])

@@ -1,6 +1,6 @@
 """The documents of one split: the tokens say which a document belongs to, by its id."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -19,7 +19,17 @@ SplitIds = Mapping[Split, np.ndarray]
 
 def split_ids(tokens: Path) -> SplitIds:
     """The hashed ids of each split's documents: 8 bytes a document in memory."""
-    return {split: _split_ids(tokens, split) for split in get_args(Split)}
+    return {split: ids_of(tokens, split) for split in get_args(Split)}
+
+
+def ids_of(tokens: Path, split: Split) -> np.ndarray:
+    """The hashed ids of one split's documents, uint64, ascending."""
+    parts = [
+        _id_hashes(batch.column("id"))
+        for path in data_shards(tokens, f"{split}-")
+        for batch in batches(path, ["id"])
+    ]
+    return np.sort(np.concatenate([np.empty(0, np.uint64), *parts]))
 
 
 def split_texts(documents: Path, ids: SplitIds) -> Iterator[tuple[int, dict[Split, pa.Array]]]:
@@ -32,12 +42,29 @@ def split_texts(documents: Path, ids: SplitIds) -> Iterator[tuple[int, dict[Spli
     Yields:
         How many documents the batch has, and the texts of those of them that are in each split.
     """
-    for batch in _batches(documents, ["id", "text"]):
-        hashes, texts = _id_hashes(batch.column("id")), batch.column("text")
+    for batch in batches(documents, ["id", "text"]):
+        texts = batch.column("text")
         chosen: dict[Split, pa.Array] = {
-            split: texts.filter(pa.array(find(known, hashes) >= 0)) for split, known in ids.items()
+            split: texts.filter(are_in(known, batch)) for split, known in ids.items()
         }
         yield batch.num_rows, chosen
+
+
+def batches(shard: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of a shard, a record batch at a time."""
+    reader = open_shard(shard)
+    for index in range(reader.num_record_batches):
+        yield reader.get_batch(index).select(columns)
+
+
+def are_in(ids: np.ndarray, documents: pa.RecordBatch) -> pa.Array:
+    """Which of these documents are in a split: booleans.
+
+    Args:
+        ids: The split's, hashed (`split_ids`).
+        documents: With their `id`.
+    """
+    return pa.array(find(ids, _id_hashes(documents.column("id"))) >= 0)
 
 
 def find(index: np.ndarray, hashes: np.ndarray) -> np.ndarray:
@@ -67,21 +94,6 @@ def check_complete(num_found: Mapping[Split, int], ids: SplitIds) -> None:
             )
 
 
-def _split_ids(tokens: Path, split: Split) -> np.ndarray:
-    parts = [
-        _id_hashes(batch.column("id"))
-        for path in data_shards(tokens, f"{split}-")
-        for batch in _batches(path, ["id"])
-    ]
-    return np.sort(np.concatenate([np.empty(0, np.uint64), *parts]))
-
-
 def _id_hashes(ids: pa.Array) -> np.ndarray:
     hashes = (xxhash.xxh3_64_intdigest(document_id.encode()) for document_id in ids.to_pylist())
     return np.fromiter(hashes, np.uint64, len(ids))
-
-
-def _batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    reader = open_shard(path)
-    for index in range(reader.num_record_batches):
-        yield reader.get_batch(index).select(columns)
