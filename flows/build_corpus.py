@@ -12,6 +12,7 @@ from crawler.documents import stage as extract
 from crawler.links import stage as links
 from crawler.pages import import_archives
 from dedup.overlap import index
+from dedup.paragraphs import stage as paragraphs
 from dedup.unique import stage as unique
 from flows import demo_web
 from flows.link_sources import link_inputs, takedown_input
@@ -30,6 +31,7 @@ PAGES = Stage("pages", tracked_crawl, unkeyed=frozenset({"takedown"}))
 IMPORT = Stage("pages", import_archives.run, import_archives.LIBRARIES)
 DOCUMENTS = Stage("documents", extract.run, extract.LIBRARIES)
 UNIQUE = Stage("unique", unique.run, unique.LIBRARIES)
+TRIMMED = Stage(paragraphs.STAGE, paragraphs.run, paragraphs.LIBRARIES)
 TOKENS = Stage("tokens", tokens.run, tokens.LIBRARIES)
 NGRAMS = Stage(index.STAGE, index.run, index.LIBRARIES)
 
@@ -59,7 +61,11 @@ def build_corpus(
         )
     last = "unique" if until == "tokens" else until
     folder = next(folder for name, folder in _stages(recipe, data, workers) if name == last)
-    return folder if until != "tokens" else finish_corpus(recipe, folder, data, workers)
+    if until != "tokens":
+        return folder
+    if recipe.paragraphs.max_documents is not None:
+        folder = run_stage(TRIMMED, recipe.paragraphs, {"documents": folder}, data, workers)
+    return finish_corpus(recipe, folder, data, workers)
 
 
 def finish_corpus(recipe: Recipe, documents: Path, data: Path, workers: int = 1) -> Path:

@@ -18,6 +18,7 @@ from crawler.reddit.harvest import HarvestConfig
 from dedup.decontamination.cuts import DecontaminationConfig
 from dedup.matches.stage import MatchesConfig
 from dedup.overlap.index import NgramsConfig
+from dedup.paragraphs.stage import ParagraphsConfig
 from dedup.unique.stage import DedupConfig
 from evaluation.settings import EvaluateConfig
 from flows.demo_web import DemoWebConfig
@@ -51,6 +52,8 @@ class Recipe(Section):
     """How pages become documents."""
     dedup: DedupConfig = DedupConfig()
     """Which documents count as the same."""
+    paragraphs: ParagraphsConfig = ParagraphsConfig()
+    """Which paragraphs are boilerplate and go."""
     tokens: TokensConfig = TokensConfig()
     """The tokenizer, and the share of documents held out."""
     ngrams: NgramsConfig = NgramsConfig()

@@ -11,7 +11,7 @@ from corpus.manifest import Manifest, is_finished, read_manifest
 CorpusStage = Literal["links", "pages", "documents", "unique", "tokens"]
 """The stages that a build may end with."""
 
-CORPUS_STAGES = ("links", "pages", "documents", "unique", "decontaminated", "tokens")
+CORPUS_STAGES = ("links", "pages", "documents", "unique", "trimmed", "decontaminated", "tokens")
 """The stages from Reddit's links to token shards, in order; not every corpus has all."""
 
 

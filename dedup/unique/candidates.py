@@ -5,18 +5,14 @@ what it says by error is found out when those few are counted. So the answer is 
 order.
 """
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from dedup.ngram_filter import NgramFilter
+from dedup.repeated import seen_twice
 from dedup.unique.fingerprints import BANDS
 from dedup.unique.line import Line
 from dedup.unique.minhash import NO_KEY
-
-# A key in a thousand is counted in vain: 1.9 bytes a key, where sorting takes 8.
-_ERROR_RATE: Final = 1e-3
-_BATCH: Final = 1 << 20
 
 
 class Copies(NamedTuple):
@@ -90,7 +86,7 @@ def number_repeated(values: np.ndarray) -> tuple[np.ndarray, int]:
         int32 of the same shape: each value's number, -1 for one that is unique or NO_KEY; and how
         many numbers there are.
     """
-    suspects = _seen_twice(values)
+    suspects = seen_twice([values], len(values))
     if not len(suspects):
         return np.full(len(values), -1, np.int32), 0
     places = np.searchsorted(suspects, values).astype(np.int32)
@@ -101,20 +97,6 @@ def number_repeated(values: np.ndarray) -> tuple[np.ndarray, int]:
     is_repeated &= suspects != NO_KEY
     numbers = np.where(is_repeated, np.cumsum(is_repeated) - 1, -1).astype(np.int32)
     return np.where(is_suspect, numbers[places], np.int32(-1)), int(is_repeated.sum())
-
-
-def _seen_twice(values: np.ndarray) -> np.ndarray:
-    """The values that a Bloom filter has seen before, ascending: the repeated, and its errors."""
-    seen = NgramFilter(len(values), _ERROR_RATE, n=1)
-    found = []
-    for begin in range(0, len(values), _BATCH):
-        batch = np.sort(values[begin : begin + _BATCH])
-        is_again = np.zeros(len(batch), np.bool_)
-        is_again[1:] = batch[1:] == batch[:-1]
-        distinct = batch[~is_again]
-        found += [batch[is_again], distinct[seen.contains(distinct)]]
-        seen.add(distinct)
-    return np.unique(np.concatenate([np.empty(0, np.uint64), *found]))
 
 
 def _by_candidate(

@@ -38,16 +38,21 @@ def new_document() -> Callable[..., dict]:
     return document
 
 
+def write_documents(folder: Path, shards: Sequence[Sequence[dict]]) -> Path:
+    """A finished documents folder with one shard per list of documents."""
+    writer = StageWriter("documents", NoConfig(), {}, folder)
+    for index, rows in enumerate(shards):
+        writer.write(shard_name("documents", index), rows, DOCUMENTS)
+    writer.finish(sum(map(len, shards)))
+    return folder
+
+
 @pytest.fixture
 def make_documents(tmp_path: Path) -> MakeFolder:
-    """A finished documents folder with one shard per list of documents."""
+    """`write_documents` by name."""
 
     def make(name: str, shards: Sequence[Sequence[dict]]) -> Path:
-        writer = StageWriter("documents", NoConfig(), {}, tmp_path / name)
-        for index, rows in enumerate(shards):
-            writer.write(shard_name("documents", index), rows, DOCUMENTS)
-        writer.finish(sum(map(len, shards)))
-        return tmp_path / name
+        return write_documents(tmp_path / name, shards)
 
     return make
 

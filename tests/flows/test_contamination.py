@@ -95,3 +95,19 @@ def test_a_person_who_says_no_keeps_the_corpus(
     assert "Nothing was made" in overlap(webtext, corpus, "--mode", "documents")
     assert [folder for folder, _ in finished(tmp_path / "data", "tokens")] == [corpus]
     assert not finished(tmp_path / "data", "decontaminated")
+
+
+@pytest.mark.slow
+def test_a_notice_on_all_pages_stays_on_one(webtext: Webtext, tmp_path: Path):
+    notice = "Nobody may land at the old stone wall without the keeper of the lighthouse."
+    bodies = {f"http://a{n}.com/": page(*article(n), notice) for n in range(NUM_PAGES)}
+    write_archive(tmp_path / "pages.warc.gz", sorted(bodies), bodies, frozenset())
+    trim = ("--set", "paragraphs.max_documents=9")
+    source = ("--set", 'archives.files=["pages.warc.gz"]')
+    built = webtext("build", "webtext", *source, *trim, *SETTINGS)
+    assert built.exit_code == 0, built.err
+    assert re.search(r"^trimmed +60 +60", built.out, re.MULTILINE)
+    [(tokens, _)] = finished(tmp_path / "data", "tokens")
+    documents = [row for s in data_shards(documents_of(tokens)) for row in read_rows(s)]
+    assert sum(notice in row["text"] for row in documents) == 1
+    assert len(documents) == NUM_PAGES

@@ -1,0 +1,1 @@
+"""Documents -> documents without the paragraphs that many of them share."""
