@@ -24,6 +24,7 @@ from corpus.shards import num_rows, open_shard, read_rows, shard_name
 from corpus.stage import Inputs, StageWriter, data_shards, reject
 from dedup.paragraphs.lines import scan_lines
 from dedup.repeated import seen_twice
+from dedup.splits import find
 from dedup.words import SCHEME
 
 STAGE: Final = "trimmed"
@@ -94,13 +95,15 @@ def run(config: ParagraphsConfig, inputs: Inputs, output: Path, runtime: Runtime
     for num_done in map_tasks(_write_documents, writes, runtime.workers):
         runtime.progress.advance(num_done, "written")
 
-    removed = [row for task in tasks for row in read_rows(output / _lineage(task))]
+    removed = [
+        len(row["paragraphs"]) for task in tasks for row in read_rows(output / _lineage(task))
+    ]
     manifest = writer.finish(
         num_documents,
         libraries=LIBRARIES,
         figures={
             "num_boilerplate_paragraphs": len(boilerplate),
-            "num_removed_paragraphs": sum(len(row["paragraphs"]) for row in removed),
+            "num_removed_paragraphs": sum(removed),
             "num_trimmed_documents": len(removed),
             "word_scheme": SCHEME,
         },
@@ -140,7 +143,7 @@ def _boilerplate(tasks: list[_Task], max_documents: int | None) -> np.ndarray:
     suspects = seen_twice(map(_hashes, tasks), num_values)
     counts = np.zeros(len(suspects), np.int64)
     for task in tasks:
-        places = _places(suspects, _hashes(task))
+        places = find(suspects, _hashes(task))
         counts += np.bincount(places[places >= 0], minlength=len(suspects))
     return suspects[counts > max_documents]
 
@@ -150,7 +153,7 @@ def _keepers(tasks: list[_Task], boilerplate: np.ndarray) -> list[str]:
     first: dict[int, tuple[bool, float, str, str]] = {}
     for task in tasks:
         noted = np.load(task.hashes)
-        places = _places(boilerplate, noted["hashes"])
+        places = find(boilerplate, noted["hashes"])
         is_found = places >= 0
         rows, places = noted["rows"][is_found].tolist(), places[is_found].tolist()
         wanted = set(rows)
@@ -171,14 +174,6 @@ def _hashes(task: _Task) -> np.ndarray:
     return np.load(task.hashes)["hashes"]
 
 
-def _places(index: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Where in `index`, ascending, each value is; -1: nowhere."""
-    if not len(index):
-        return np.full(len(values), -1, np.int64)
-    places = np.searchsorted(index, values) % len(index)
-    return np.where(index[places] == values, places, -1)
-
-
 def _lineage(task: _Task) -> str:
     return shard_name("lineage", task.number)
 
@@ -191,11 +186,11 @@ def _write_documents(job: tuple[_Task, np.ndarray, list[str]]) -> int:
     if not writer.is_done(name):
         documents, removed, rejects = [], [], []
         noted = np.load(task.hashes)
-        touched = set(noted["rows"][_places(boilerplate, noted["hashes"]) >= 0].tolist())
+        touched = set(noted["rows"][find(boilerplate, noted["hashes"]) >= 0].tolist())
         for i, row in enumerate(read_rows(task.documents)):
-            kept, gone = (
-                _trim(row, task.config, boilerplate, keepers) if i in touched else (row["text"], [])
-            )
+            kept, gone = row["text"], []
+            if i in touched:
+                kept, gone = _trim(row, task.config, boilerplate, keepers)
             if gone:
                 removed.append({"id": row["id"], "url": row["url"], "paragraphs": gone})
             if gone and not kept.strip():
@@ -214,7 +209,7 @@ def _trim(
     """The text without what others were first with, and what that was."""
     lines = row["text"].split("\n")
     found = scan_lines(pa.array([row["text"]], pa.large_string()), config.min_words)
-    places = _places(boilerplate, found.hashes)
+    places = find(boilerplate, found.hashes)
     gone = {
         line
         for line, place in zip(found.places.tolist(), places.tolist(), strict=True)

@@ -92,11 +92,11 @@ def test_the_first_in_line_keeps_the_paragraph_and_the_others_lose_it(
 
 def test_neither_order_nor_shards_nor_workers_play_a_part(rows, make_documents, tmp_path):
     expected = None
-    for seed in range(4):
+    for seed in range(3):
         shuffled = random.Random(seed).sample(rows, len(rows))
         cut = 3 * seed
         documents = make_documents(f"documents-{seed}", [shuffled[:cut], shuffled[cut:]])
-        trim(documents, tmp_path / f"trimmed-{seed}", workers=1 + seed % 2)
+        trim(documents, tmp_path / f"trimmed-{seed}", workers=2 if seed == 1 else 1)
         texts = texts_in(tmp_path / f"trimmed-{seed}")
         expected = expected or texts
         assert texts == expected
@@ -129,6 +129,7 @@ def normalise_lines(text: str) -> list[str]:
     return [normalised(line) for line in text.split("\n")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", [2, 4])
 def test_a_killed_run_goes_on_to_the_same_bytes(rows, make_documents, tmp_path, killed_at):
     documents = make_documents("documents", [rows[:4], rows[4:9], rows[9:]])
