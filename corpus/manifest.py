@@ -15,6 +15,8 @@ from corpus.errors import WebtextError
 from corpus.settings import Section
 
 MANIFEST = "manifest.json"
+WITHDRAWN = "withdrawn.json"
+"""Takes the manifest's place when a takedown has taken the folder's data away."""
 
 ShardKind = Literal["data", "rejects", "lineage", "archive"]
 
@@ -28,6 +30,8 @@ class Shard(Section):
     rows: int
     bytes: int
     sha256: str
+    tokens: int | None = None
+    """Of a token shard: tells where a window lies without opening every shard."""
 
 
 class Counts(Section):
@@ -81,6 +85,10 @@ class Manifest(Section):
     times: Times
     hash: str
     """Hash of the content (names and sha256 of the `data` shards): same content, same hash."""
+    replaces: str | None = None
+    """The folder's name of the version that this one is without what was taken down."""
+    replaced_by: str | None = None
+    """Of a withdrawn folder: the name of the version that took its place; None: nothing did."""
 
 
 def content_hash(shards: list[Shard]) -> str:
@@ -130,13 +138,39 @@ def is_finished(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+def is_withdrawn(folder: Path) -> bool:
+    """Whether a takedown has taken the folder's data away; its record is left."""
+    return (folder / WITHDRAWN).is_file() and not is_finished(folder)
+
+
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a finished stage.
+    """The manifest of a finished stage whose data is there.
 
     Raises:
-        WebtextError: there is none, or it is not a manifest of this version.
+        WebtextError: there is none, it is not of this version, or the data was withdrawn.
     """
-    path = folder / MANIFEST
+    if is_withdrawn(folder):
+        replaced_by = _parse(folder / WITHDRAWN).replaced_by
+        raise WebtextError(
+            f"{folder} was withdrawn by a takedown: its data is gone",
+            hint=f"Use {folder.with_name(replaced_by)}, which took its place."
+            if replaced_by
+            else "Make it again from the version that took its source's place.",
+        )
+    return _parse(folder / MANIFEST)
+
+
+def read_record(folder: Path) -> Manifest:
+    """What was recorded of a stage, also where a takedown has taken its data away.
+
+    Raises:
+        WebtextError: there is neither a manifest nor the record of one.
+    """
+    return _parse(folder / (WITHDRAWN if is_withdrawn(folder) else MANIFEST))
+
+
+def _parse(path: Path) -> Manifest:
+    folder = path.parent
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except FileNotFoundError as exc:

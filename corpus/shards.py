@@ -68,6 +68,15 @@ def num_rows(path: Path) -> int:
     return sum(reader.get_batch(index).num_rows for index in range(reader.num_record_batches))
 
 
+def num_tokens(path: Path) -> int | None:
+    """Tokens in a shard; None: it has no column of tokens."""
+    reader = open_shard(path)
+    if "tokens" not in reader.schema.names:
+        return None
+    batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
+    return sum(len(batch.column("tokens").values) for batch in batches)
+
+
 def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, hex."""
     with path.open("rb") as file:

@@ -6,8 +6,10 @@ finished stays, `StageWriter.is_done` tells it so the next time.
 """
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,7 +32,14 @@ from corpus.manifest import (
 )
 from corpus.schema import REJECTS
 from corpus.settings import Section
-from corpus.shards import file_sha256, num_rows as shard_rows, open_shard, shard_name, write_shard
+from corpus.shards import (
+    file_sha256,
+    num_rows as shard_rows,
+    num_tokens,
+    open_shard,
+    shard_name,
+    write_shard,
+)
 
 Inputs = Mapping[str, Path]
 """The folders a stage reads, by role: `{"documents": data/documents/0123456789abcdef}`."""
@@ -84,8 +93,7 @@ class StageWriter:
         Raises:
             ValueError: in is not out + rejects: a bug in the stage.
         """
-        paths = sorted(path for path in self.output.rglob("*") if _is_shard(path))
-        shards = [_describe(path, self.output) for path in paths]
+        shards = describe_shards(self.output)
         num_rows = sum(shard.rows for shard in shards if shard.kind == "data")
         manifest = Manifest(
             stage=self.stage,
@@ -172,13 +180,23 @@ def _folder_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def describe_shards(folder: Path) -> list[Shard]:
+    """Every shard of a folder, by name, as its manifest records it."""
+    paths = sorted(path for path in folder.rglob("*") if _is_shard(path))
+    # Hashing lets go of the interpreter.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda path: _describe(path, folder), paths))
+
+
 def _describe(path: Path, folder: Path) -> Shard:
+    is_arrow = path.suffix == ".arrow"
     return Shard(
         name=path.relative_to(folder).as_posix(),
         kind=_kind(path),
-        rows=shard_rows(path) if path.suffix == ".arrow" else 0,
+        rows=shard_rows(path) if is_arrow else 0,
         bytes=path.stat().st_size,
         sha256=file_sha256(path),
+        tokens=num_tokens(path) if is_arrow else None,
     )
 
 

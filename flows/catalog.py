@@ -1,11 +1,10 @@
 """Finds corpora and runs in the data folder by folder or by hash, and checks their bytes."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from corpus.errors import UsageError, WebtextError
+from corpus.errors import UsageError
 from corpus.manifest import Manifest, is_finished, read_manifest
-from corpus.shards import file_sha256
+from corpus.verify import verify_folder
 from flows.summary import corpus_hash, lineage
 
 
@@ -59,24 +58,8 @@ def verify_lineage(folder: Path) -> tuple[int, int]:
     Raises:
         WebtextError: a file is missing or its bytes are not what was written.
     """
-    num_files = num_bytes = 0
-    for path, sha256 in _recorded_files(folder):
-        if not path.is_file():
-            raise WebtextError(f"{path} is missing", hint=_RESTORE)
-        if file_sha256(path) != sha256:
-            raise WebtextError(f"{path} is damaged: its sha256 is not {sha256}", hint=_RESTORE)
-        num_files += 1
-        num_bytes += path.stat().st_size
-    return num_files, num_bytes
-
-
-_RESTORE = "Move its folder away and run the command that made it again."
-
-
-def _recorded_files(folder: Path) -> Iterator[tuple[Path, str]]:
-    for stage_folder in lineage(folder).values():
-        for shard in read_manifest(stage_folder).shards:
-            yield stage_folder / shard.name, shard.sha256
+    sizes = [size for stage in lineage(folder).values() for size in verify_folder(stage)]
+    return len(sizes), sum(sizes)
 
 
 def _only(known: dict[str, Path], name: str, what: str, listing: str) -> Path:

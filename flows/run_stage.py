@@ -1,6 +1,7 @@
 """Runs one stage as a Prefect task: skip it if done, lock its folder, show it, record it."""
 
 import fcntl
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from corpus.manifest import Manifest, is_finished, read_manifest, stage_key
 from corpus.runtime import Runtime
 from corpus.settings import Section
 from corpus.stage import Inputs, describe_input
+from corpus.verify import verify_folder
 from flows.display import current_display
 from flows.publish_figures import PublishedProgress
 from flows.summary import count_phrase
@@ -46,7 +48,8 @@ def run_stage(
     Resume rests on the manifest, not on Prefect's cache, which does not look at outputs.
 
     Raises:
-        WebtextError: another process is making the same folder, or the stage failed.
+        WebtextError: another process is making the same folder, a file of an input is damaged or
+            missing, or the stage failed.
     """
     display = current_display()
     output = stage_folder(stage, config, inputs, data)
@@ -56,6 +59,7 @@ def run_stage(
             display.done(stage.name, f"done before: {count_phrase(manifest)}")
         else:
             progress = PublishedProgress(display.stage(stage.name), stage.name)
+            _check_inputs(inputs)
             runtime = Runtime(workers=workers, progress=progress)
             manifest = stage.run(config, inputs, output, runtime)
             display.done(stage.name, f"{count_phrase(manifest)} in {manifest.times.seconds:.0f} s")
@@ -67,6 +71,13 @@ def run_stage(
         description=f"{stage.name} {output.name}: {count_phrase(manifest)}",
     )
     return output
+
+
+def _check_inputs(inputs: Inputs) -> None:
+    """Read what the stage is going to read: a damaged input costs a minute now, not a training."""
+    for folder in inputs.values():
+        if is_finished(folder):
+            deque(verify_folder(folder, {"data"}), maxlen=0)
 
 
 def stage_folder(stage: Stage, config: Section, inputs: Inputs, data: Path) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from corpus.manifest import Manifest, is_finished, read_manifest
+from corpus.manifest import Manifest, is_finished, is_withdrawn, read_record
 
 CorpusStage = Literal["links", "pages", "documents", "unique", "tokens"]
 """The stages that a build may end with."""
@@ -38,14 +38,14 @@ def corpus_hash(tokens: Path) -> str:
     Args:
         tokens: A finished tokens folder.
     """
-    manifest = read_manifest(tokens)
+    manifest = read_record(tokens)
     both = f"{manifest.inputs['documents'].hash} {manifest.hash}"
     return hashlib.sha256(both.encode()).hexdigest()[:16]
 
 
 def documents_of(tokens: Path) -> Path:
     """The documents that a tokens folder was made of: unique ones, or decontaminated ones."""
-    return _beside(tokens, read_manifest(tokens).inputs["documents"].path)
+    return _beside(tokens, read_record(tokens).inputs["documents"].path)
 
 
 def lineage(folder: Path) -> dict[str, Path]:
@@ -53,11 +53,11 @@ def lineage(folder: Path) -> dict[str, Path]:
 
     Inputs that are no stage of ours (dumps, benchmark files) are left out.
     """
-    manifest = read_manifest(folder)
+    manifest = read_record(folder)
     found = {manifest.stage: folder}
     for source in manifest.inputs.values():
         path = _beside(folder, source.path)
-        if is_finished(path):
+        if is_finished(path) or is_withdrawn(path):
             found = {**lineage(path), **found}
     return found
 
@@ -77,7 +77,7 @@ def funnel(tokens: Path) -> Iterator[FunnelRow]:
     for stage in CORPUS_STAGES:
         if stage not in folders:
             continue
-        counts = read_manifest(folders[stage]).counts
+        counts = read_record(folders[stage]).counts
         yield FunnelRow(stage, counts.incoming, counts.out, counts.rejects)
 
 

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from corpus.manifest import read_manifest
+from corpus.manifest import read_manifest, read_record
 from dedup.decontamination.plan import Plan
 from dedup.overlap.summary import summarise
 from evaluation.evaluate import ScoreRow
@@ -41,7 +41,7 @@ def closing_lines(run: Path, data: Path) -> RenderableType:
 
 def describe_corpus(tokens: Path) -> RenderableType:
     """A corpus: its hash, funnel, sizes and the folders it was made from."""
-    manifest = read_manifest(tokens)
+    manifest = read_record(tokens)
     figures = ", ".join(f"{name} {show_number(value)}" for name, value in manifest.figures.items())
     folders = Table.grid(padding=(0, 2))
     for stage, folder in lineage(tokens).items():
