@@ -30,10 +30,10 @@ format: install  ## fix what ruff can fix
 	$(BIN)/ruff format .
 
 test: install  ## the tests, without the slow ones
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 test-slow: install  ## the slow tests: kill -9 in every stage, real pages, the whole demo
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 clean:  ## remove .venv, caches and ./data
 	rm -rf $(VENV) data build *.egg-info .pytest_cache .ruff_cache .hypothesis

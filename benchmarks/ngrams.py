@@ -10,7 +10,6 @@ The text is real where it is at hand: articles and Wikipedia, many times over, w
 repetition's own after every seven of them, so that no two 8-grams are alike.
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ import rbloom
 import xxhash
 from pybloom_live import BloomFilter
 
-from benchmarks.real_data import REAL_DATA
+from benchmarks.real_text import distinct_texts
 from benchmarks.side_by_side import (
     Run,
     alternate,
@@ -43,7 +42,6 @@ _PYBLOOM_NGRAMS, _RBLOOM_NGRAMS = 40_000, 400_000
 _PROBES, _PROBES_QUICK = 400_000_000, 60_000_000
 _PROBED_KEYS = 1_000_000
 _PROBES_AT_ONCE = 2_000_000
-_TEXT_CHARACTERS = 5000
 
 Clock = Callable[[], float]
 
@@ -51,7 +49,7 @@ Clock = Callable[[], float]
 def main() -> None:
     """Measure, and print the result."""
     is_quick = parse_arguments(__doc__).quick
-    texts = _texts(_NUM_BYTES_QUICK if is_quick else _NUM_BYTES)
+    texts = distinct_texts(_NUM_BYTES_QUICK if is_quick else _NUM_BYTES, _N)
     hashes = scan_ngrams(texts, _N).hashes
     capacity = len(np.unique(hashes))
     strings = list(_ngram_strings(texts))
@@ -158,44 +156,6 @@ def _probe(num_probes: int) -> dict[str, float]:
         "present_lookups_per_s": _PROBED_KEYS / present_s,
         "absent_lookups_per_s": num_probes / absent_s,
     }
-
-
-def _texts(num_bytes: int) -> pa.Array:
-    """Texts of a web page's size."""
-    words = " ".join(_real_texts() or [_made_up()]).split()
-    texts: list[str] = []
-    size, repetition = 0, 0
-    while size < num_bytes:
-        salted = [
-            f"{' '.join(words[at : at + _N - 1])} r{repetition}"
-            for at in range(0, len(words), _N - 1)
-        ]
-        whole = "\n".join(salted)
-        texts += [
-            whole[at : at + _TEXT_CHARACTERS] for at in range(0, len(whole), _TEXT_CHARACTERS)
-        ]
-        size += len(whole)
-        repetition += 1
-    return pa.array(texts, pa.large_string())
-
-
-def _real_texts() -> list[str]:
-    texts = []
-    truth = REAL_DATA / "web" / "ground-truth.json"
-    if truth.is_file():
-        texts += [page["articleBody"] for page in json.loads(truth.read_text()).values()]
-    wiki = REAL_DATA / "benchmarks" / "wikitext103" / "wiki.test.tokens"
-    if wiki.is_file():
-        texts.append(wiki.read_text())
-    return texts
-
-
-def _made_up() -> str:
-    """Words of the lengths of English ones, where no real text is at hand."""
-    rng = np.random.default_rng(1)
-    letters = rng.choice(list("etaoinshrdlu"), 1_000_000)
-    ends = np.cumsum(rng.integers(2, 9, 150_000))
-    return " ".join("".join(word) for word in np.split(letters, ends) if len(word))
 
 
 def _ngram_strings(texts: pa.Array) -> Iterator[str]:

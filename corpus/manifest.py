@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, Self
 
 import orjson
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 
 from corpus.atomic import write_bytes
 from corpus.errors import WebtextError
@@ -32,6 +32,14 @@ class Shard(Section):
     sha256: str
     tokens: int | None = None
     """Of a token shard: tells where a window lies without opening every shard."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_inside(cls, name: str) -> str:
+        path = PurePosixPath(name)
+        if path.is_absolute() or not path.parts or ".." in path.parts:
+            raise ValueError(f"{name!r} is no file inside the folder")
+        return name
 
 
 class Counts(Section):

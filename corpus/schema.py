@@ -54,6 +54,7 @@ DOCUMENTS = pa.schema(
         ("subreddits", pa.list_(pa.string())),
         ("title", pa.string()),
         ("language", pa.string()),  # ISO 639-1; "und": too little text to tell
+        ("license", pa.string()),  # that the page states: "CC BY-SA 4.0", an address, or null
         ("text", pa.large_string()),
     ]
 )

@@ -26,6 +26,7 @@ from corpus.manifest import (
     Times,
     content_hash,
     is_finished,
+    is_withdrawn,
     library_versions,
     read_manifest,
     write_manifest,
@@ -40,6 +41,9 @@ from corpus.shards import (
     shard_name,
     write_shard,
 )
+
+CARD = "README.md"
+"""A dataset card: written after the manifest, and no part of what the stage made."""
 
 Inputs = Mapping[str, Path]
 """The folders a stage reads, by role: `{"documents": data/documents/0123456789abcdef}`."""
@@ -121,7 +125,7 @@ def describe_input(path: Path) -> Input:
     Raises:
         UsageError: there is nothing at `path`.
     """
-    if is_finished(path):
+    if is_finished(path) or is_withdrawn(path):
         return Input(path=str(path), hash=read_manifest(path).hash)
     if path.is_file():
         return Input(path=str(path), hash=file_sha256(path))
@@ -170,7 +174,8 @@ def reject(key: str, reason: str, detail: str = "") -> dict[str, str]:
 
 
 def _is_shard(path: Path) -> bool:
-    return path.is_file() and path.name != MANIFEST and not path.name.startswith(".")
+    is_ours = path.name not in {MANIFEST, CARD} and not path.name.startswith(".")
+    return is_ours and path.is_file()
 
 
 def _folder_hash(folder: Path) -> str:

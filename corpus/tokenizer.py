@@ -4,11 +4,10 @@ Encoding and training are gigatoken's; the ids, the files and the promise are GP
 the order of its byte table, one id per merge in the order learnt, `<|endoftext|>` last.
 """
 
+import hashlib
 import json
-import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -18,19 +17,19 @@ from typing import Self
 import awkward as ak
 import gigatoken
 import numpy as np
-from gigatoken.gigatoken_rs import TextFileSource, train_bpe
+import pyarrow as pa
 
-from corpus.atomic import no_room_named, write_bytes
+from corpus.atomic import write_bytes
+from corpus.byte_level import BYTE_SPELLINGS, describe_tokenizer, spell, unspell
 from corpus.errors import WebtextError
+from corpus.merges import learn_merges, write_training_text
 
 ENCODER = "encoder.json"
 MERGES = "vocab.bpe"
+HUGGING_FACE = "tokenizer.json"
 END_OF_TEXT = "<|endoftext|>"
 MIN_VOCAB_SIZE = 257
 """256 bytes and end-of-text: a vocabulary without a single merge."""
-
-# No UTF-8 text holds this byte, so it separates documents whatever they say.
-_SEPARATOR = b"\xff"
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,7 @@ class Tokenizer:
         The result depends on the texts only, not on their order or the number of cores. A corpus
         with fewer distinct pairs than that gives fewer ids: read `vocab_size` of the result.
 
-        gigatoken's trainer prints to stdout and stderr, so both are closed to the whole process
-        meanwhile: call it in a worker process where others write to the terminal.
+        Standard output and error are closed to the whole process meanwhile: see `learn_merges`.
 
         Args:
             texts: The documents, or a file that `write_training_text` wrote.
@@ -86,23 +84,27 @@ class Tokenizer:
                 path = Path(folder) / "texts"
                 write_training_text(path, texts)
                 return cls.train(path, vocab_size)
-        source = TextFileSource([texts], separator=_SEPARATOR)
-        with _silenced():
-            _, pairs = train_bpe(source, vocab_size - 1, [], tie_breaking="huggingface")
-        return cls.from_merges([(_spell(left), _spell(right)) for left, right in pairs])
+        pairs = learn_merges(texts, vocab_size - MIN_VOCAB_SIZE)
+        return cls.from_merges([(spell(left), spell(right)) for left, right in pairs])
 
     @classmethod
     def from_merges(cls, merges: list[tuple[str, str]]) -> Self:
         """The vocabulary that `merges` make, with ids in GPT-2's order."""
         # Two merges can spell one token ("aa"+"a", "a"+"aa"): dict.fromkeys gives it one id.
-        tokens = dict.fromkeys([*_BYTE_SPELLING, *(left + right for left, right in merges)])
+        tokens = dict.fromkeys([*BYTE_SPELLINGS, *(left + right for left, right in merges)])
         return cls({token: i for i, token in enumerate([*tokens, END_OF_TEXT])}, merges)
 
     def save(self, folder: Path) -> None:
-        """Write `encoder.json` and, last, `vocab.bpe` into `folder`, each atomically."""
-        merges = "".join(f"{left} {right}\n" for left, right in self.merges)
-        write_bytes(folder / ENCODER, json.dumps(self.encoder).encode())
-        write_bytes(folder / MERGES, f"#version: 0.2\n{merges}".encode())
+        """Write OpenAI's two files and Hugging Face's into `folder`, each atomically.
+
+        `vocab.bpe` is the last, so its presence means that the vocabulary is whole. Readers of
+        `tokenizer.json` take `<|endoftext|>` in a text for the control token, as they do with
+        GPT-2's own; ours does not.
+        """
+        description = describe_tokenizer(self.encoder, self.merges, special=[END_OF_TEXT])
+        write_bytes(folder / ENCODER, self._encoder_bytes)
+        write_bytes(folder / HUGGING_FACE, description)
+        write_bytes(folder / MERGES, self._merges_bytes)
 
     def validated(self) -> Self:
         """Check that ids are 0..n-1, and that bytes, merges and end-of-text all have one.
@@ -112,7 +114,7 @@ class Tokenizer:
         """
         if sorted(self.encoder.values()) != list(range(len(self.encoder))):
             raise ValueError("the ids are not 0, 1, 2, ... without a gap")
-        needed = [*_BYTE_SPELLING, END_OF_TEXT, *(left + right for left, right in self.merges)]
+        needed = [*BYTE_SPELLINGS, END_OF_TEXT, *(left + right for left, right in self.merges)]
         for token in needed:
             if token not in self.encoder:
                 raise ValueError(f"{ENCODER} has no id for {token!r}")
@@ -134,12 +136,22 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The token ids of each text, uint32: on all cores, on one in a worker process."""
-        if not texts:
-            return []
-        array = self._backend.encode_batch(list(texts))
-        token_ids = ak.to_numpy(ak.flatten(array))
-        offsets = np.cumsum([0, *ak.to_numpy(ak.num(array))])
+        token_ids, offsets = self.encode_column(pa.array(texts, pa.large_string()))
         return [token_ids[i:j] for i, j in pairwise(offsets.tolist())]
+
+    def encode_column(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """As `encode_batch`, without a Python object per text.
+
+        Args:
+            texts: N texts, large_string, none of them null.
+
+        Returns:
+            The token ids of all texts end to end, uint32, and where each text's begin and the
+            last one's end: (N + 1,) int64.
+        """
+        # On the caller's thread: whoever has many texts has threads of their own.
+        encoded = ak.to_layout(self._backend.encode_batch(ak.from_arrow(texts), parallel=False))
+        return encoded.content.data, np.asarray(encoded.offsets)
 
     def decode(self, token_ids: Sequence[int] | np.ndarray) -> str:
         """The text of `token_ids`; bytes that are no UTF-8 become U+FFFD.
@@ -147,63 +159,38 @@ class Tokenizer:
         Raises:
             ValueError: an id is not in the vocabulary.
         """
-        decoder = self._decoder
-        try:
-            spelled = [decoder[i] for i in np.asarray(token_ids, dtype=np.int64).tolist()]
-        except KeyError as exc:
-            raise ValueError(f"no token has id {exc}; there are {self.vocab_size}") from exc
+        token_bytes = self.token_bytes
+        ids = np.asarray(token_ids, dtype=np.int64)
+        unknown = ids[(ids < 0) | (ids >= len(token_bytes))]
+        if unknown.size:
+            raise ValueError(f"no token has id {unknown[0]}; there are {self.vocab_size}")
+        spelled = [token_bytes[i] for i in ids.tolist()]
         return b"".join(spelled).decode("utf-8", errors="replace")
 
     @cached_property
-    def _decoder(self) -> dict[int, bytes]:
-        decoder = {i: _unspell(token) for token, i in self.encoder.items()}
-        return decoder | {self.end_of_text: END_OF_TEXT.encode()}
+    def token_bytes(self) -> list[bytes]:
+        """What each id stands for, by id; end-of-text stands for its own name."""
+        spelled = sorted(self.encoder, key=self.encoder.__getitem__)
+        return [t.encode() if t == END_OF_TEXT else unspell(t) for t in spelled]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of `encoder.json` and `vocab.bpe`, one after the other (hex)."""
+        return hashlib.sha256(self._encoder_bytes + self._merges_bytes).hexdigest()
+
+    @property
+    def _encoder_bytes(self) -> bytes:
+        return json.dumps(self.encoder).encode()
+
+    @property
+    def _merges_bytes(self) -> bytes:
+        merges = "".join(f"{left} {right}\n" for left, right in self.merges)
+        return f"#version: 0.2\n{merges}".encode()
 
     @cached_property
     def _backend(self) -> gigatoken.Tokenizer:
-        # No added_tokens: gigatoken would find them in texts.
-        model = {"type": "BPE", "vocab": self.encoder, "merges": [" ".join(m) for m in self.merges]}
-        pre_tokenizer = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
-        description = {
-            "version": "1.0",
-            "added_tokens": [],
-            "pre_tokenizer": pre_tokenizer,
-            "decoder": {"type": "ByteLevel"},
-            "model": model,
-        }
-        return gigatoken.Tokenizer.from_json(json.dumps(description))
-
-
-def write_training_text(path: Path, texts: Iterable[str]) -> None:
-    """Write `texts` one after the other into the file that `Tokenizer.train` reads."""
-    with no_room_named(path), path.open("wb") as file:
-        for text in texts:
-            file.write(text.encode())
-            file.write(_SEPARATOR)
-
-
-def _byte_table() -> dict[int, str]:
-    """GPT-2's spelling of each byte: printable Latin-1 as itself, the rest from U+0100 on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    table = {byte: chr(byte) for byte in printable}
-    return table | {byte: chr(256 + i) for i, byte in enumerate(others)}
-
-
-_SPELLING = _byte_table()
-_BYTE_SPELLING = list(_SPELLING.values())
-_BYTES = {character: byte for byte, character in _SPELLING.items()}
-
-
-def _spell(token: bytes) -> str:
-    return "".join(_SPELLING[byte] for byte in token)
-
-
-def _unspell(token: str) -> bytes:
-    # A character outside the table can only be in a foreign special token: its own UTF-8 then.
-    if all(character in _BYTES for character in token):
-        return bytes(_BYTES[character] for character in token)
-    return token.encode()
+        # No special tokens: gigatoken would find them in texts.
+        return gigatoken.Tokenizer.from_json(describe_tokenizer(self.encoder, self.merges))
 
 
 def _parse_merge(line: str) -> tuple[str, str]:
@@ -216,19 +203,3 @@ def _bad_folder(folder: Path, reason: str) -> WebtextError:
         f"{folder} holds no GPT-2 vocabulary: {reason}",
         hint=f"Give a folder with {ENCODER} and {MERGES} as OpenAI publishes them.",
     )
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    # The trainer is Rust and writes to the descriptors themselves.
-    saved = [os.dup(1), os.dup(2)]
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 1)
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(saved[0], 1)
-        os.dup2(saved[1], 2)
-        for descriptor in (*saved, sink):
-            os.close(descriptor)

@@ -52,7 +52,7 @@ def split_texts(documents: Path, ids: SplitIds) -> Iterator[tuple[int, dict[Spli
 
 def batches(shard: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Some columns of a shard, a record batch at a time."""
-    reader = open_shard(shard)
+    reader = open_shard(shard, list(columns))
     for index in range(reader.num_record_batches):
         yield reader.get_batch(index).select(columns)
 

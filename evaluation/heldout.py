@@ -12,7 +12,7 @@ import pyarrow as pa
 from corpus.errors import UsageError
 from corpus.shards import open_shard
 from corpus.stage import data_shards
-from corpus.tokens import token_streams
+from corpus.tokens.stage import token_streams
 from evaluation.examples import Example
 from evaluation.metric import Metric, column
 from evaluation.task import NoExamplesError, Subject, Task

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from corpus.errors import UsageError, WebtextError
-from flows.cli import app
+from flows.commands.app import app
 
 STOPPED = 130  # what typer exits with after Ctrl-C
 

@@ -10,10 +10,10 @@ from dedup.decontamination import stage
 from dedup.decontamination.cuts import DecontaminationConfig
 from dedup.decontamination.plan import Plan, plan
 from flows.build_corpus import finish_corpus
+from flows.corpora.summary import documents_of
 from flows.recipe import Recipe
 from flows.report_overlap import find_matches
 from flows.run_stage import Stage, run_stage
-from flows.summary import documents_of
 
 DECONTAMINATED = Stage(stage.STAGE, stage.run, stage.LIBRARIES)
 

@@ -13,7 +13,7 @@ from corpus.errors import UsageError, WebtextError
 from corpus.runtime import Runtime
 from crawler.reddit.api import RedditApi
 from crawler.reddit.harvest import HarvestReport, harvest
-from flows.display import current_display
+from flows.commands.display import current_display
 from flows.recipe import Recipe
 
 FOLDER = "reddit"

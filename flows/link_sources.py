@@ -1,5 +1,6 @@
 """Where a recipe's links come from: a demo web, dumps, URL tables, what was harvested."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from corpus.errors import UsageError
@@ -13,19 +14,36 @@ TAKEDOWN = "takedown.txt"
 _CRAWLED = "crawled"
 
 
-def link_inputs(recipe: Recipe, data: Path, web: Path | None) -> dict[str, Path]:
+def link_inputs(
+    recipe: Recipe, data: Path, web: Path | None, base_pages: Sequence[Path] | None = None
+) -> dict[str, Path]:
     """The inputs of stage "links" by role: `dump-0`, `urls-0`, `takedown`, `crawled`.
 
     Args:
         recipe: Its `links` names the sources.
         data: The data folder: the harvest, the takedown list and the crawled pages lie there.
         web: The demo web, where the recipe has one.
+        base_pages: Where the build extends a corpus, the folders of pages that it was made of:
+            these are left out. Not all that were ever crawled into the data folder: pages of
+            another recipe, or of a round that was given up, would then be in no corpus.
 
     Raises:
         UsageError: the recipe names no source, or asks for a harvest that was never made.
     """
+    sources = _sources(recipe, data, web)
+    if base_pages is not None:
+        crawled, pages = data / f"{_CRAWLED}-{recipe.name}", base_pages
+    elif recipe.links.skip_crawled:
+        crawled, pages = data / _CRAWLED, sorted((data / "pages").glob("*"))
+    else:
+        return sources | takedown_input(data)
+    refresh_crawled(crawled, pages)
+    return sources | {"crawled": crawled} | takedown_input(data)
+
+
+def _sources(recipe: Recipe, data: Path, web: Path | None) -> dict[str, Path]:
     if web is not None:
-        return {"dump-0": web / "dump" / "RS_demo.zst", **takedown_input(data)}
+        return {"dump-0": web / "dump" / "RS_demo.zst"}
     config = recipe.links
     dumps = [*config.dumps, *(_harvested(recipe, data) if config.harvested else ())]
     if not dumps and not config.urls:
@@ -35,11 +53,7 @@ def link_inputs(recipe: Recipe, data: Path, web: Path | None) -> dict[str, Path]
             "a table of URLs, or links.harvested=true for what `webtext harvest` gathered.",
         )
     inputs = {f"dump-{index}": path for index, path in enumerate(dumps)}
-    inputs |= {f"urls-{index}": path for index, path in enumerate(config.urls)}
-    if config.skip_crawled:
-        refresh_crawled(data / _CRAWLED, sorted((data / "pages").glob("*")))
-        inputs["crawled"] = data / _CRAWLED
-    return inputs | takedown_input(data)
+    return inputs | {f"urls-{index}": path for index, path in enumerate(config.urls)}
 
 
 def takedown_input(data: Path) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from corpus.errors import UsageError
 from corpus.settings import Section
-from corpus.tokens import TokensConfig
+from corpus.tokens.stage import TokensConfig
 from crawler.documents.stage import ExtractConfig
 from crawler.links.submissions import LinksConfig
 from crawler.pages.archived import ArchivesConfig
@@ -21,7 +21,7 @@ from dedup.overlap.index import NgramsConfig
 from dedup.paragraphs.stage import ParagraphsConfig
 from dedup.unique.stage import DedupConfig
 from evaluation.settings import EvaluateConfig
-from flows.demo_web import DemoWebConfig
+from flows.demo.web import DemoWebConfig
 from model.sample import SampleConfig
 from model.settings import ModelConfig, TrainConfig
 
@@ -38,6 +38,9 @@ class Recipe(Section):
     """Short name, used for runs and reports."""
     benchmarks: Path | None = None
     """Folder of benchmark files, one sub-folder per set: docs/data-format.md has the layout."""
+    extends: str | None = None
+    """The corpus that a build adds to: the beginning of its hash, its tokens folder, or "latest",
+    this recipe's newest in the data folder; where there is none yet, the build is a full one."""
     web: DemoWebConfig | None = None
     """Make a small web and a dump that links to it, and crawl that instead of the real one."""
     harvest: HarvestConfig = HarvestConfig()

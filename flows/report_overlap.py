@@ -10,11 +10,11 @@ from dedup.matches import stage as matches
 from dedup.overlap import stage
 from dedup.overlap.summary import summarise
 from flows.build_corpus import index_ngrams
+from flows.corpora.summary import documents_of
 from flows.recipe import Recipe
-from flows.render_matches import render_matches
-from flows.render_overlap import DATA, render_overlap
+from flows.reports.render_matches import render_matches
+from flows.reports.render_overlap import DATA, render_overlap
 from flows.run_stage import Stage, run_stage
-from flows.summary import documents_of
 from flows.track_runs import track_overlap
 
 OVERLAP = Stage(stage.STAGE, stage.run, stage.LIBRARIES)

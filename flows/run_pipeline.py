@@ -7,9 +7,9 @@ from prefect import flow
 from flows.build_corpus import build_corpus
 from flows.evaluate_model import evaluate_model
 from flows.recipe import Recipe
-from flows.render_overlap import render_overlap
-from flows.render_report import render_report
 from flows.report_overlap import report_overlap
+from flows.reports.render_overlap import render_overlap
+from flows.reports.render_report import render_report
 from flows.train_model import train_model
 
 

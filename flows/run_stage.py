@@ -15,11 +15,14 @@ from corpus.errors import WebtextError
 from corpus.manifest import Manifest, is_finished, read_manifest, stage_key
 from corpus.runtime import Runtime
 from corpus.settings import Section
-from corpus.stage import Inputs, describe_input
+from corpus.stage import Inputs, data_shards, describe_input
+from corpus.storage.files import fetch_files, local_file
+from corpus.storage.mirror import push
+from corpus.takedown.withdrawn import current_version
 from corpus.verify import verify_folder
-from flows.display import current_display
+from flows.commands.display import current_display
+from flows.corpora.summary import count_phrase
 from flows.publish_figures import PublishedProgress
-from flows.summary import count_phrase
 
 StageFunction = Callable[..., Manifest]
 
@@ -52,16 +55,20 @@ def run_stage(
             missing, or the stage failed.
     """
     display = current_display()
-    output = stage_folder(stage, config, inputs, data)
+    output = current_version(stage_folder(stage, config, inputs, data))
     with _locked(output):
+        progress = PublishedProgress(display.stage(stage.name), stage.name)
         if is_finished(output):
             manifest = read_manifest(output)
+            push(output, progress)  # what an earlier run could not
             display.done(stage.name, f"done before: {count_phrase(manifest)}")
         else:
-            progress = PublishedProgress(display.stage(stage.name), stage.name)
+            for path in inputs.values():
+                fetch_files(local_file(path), progress)
             _check_inputs(inputs)
             runtime = Runtime(workers=workers, progress=progress)
             manifest = stage.run(config, inputs, output, runtime)
+            push(output, progress)
             display.done(stage.name, f"{count_phrase(manifest)} in {manifest.times.seconds:.0f} s")
         for problem in manifest.problems:
             display.warn(stage.name, problem)
@@ -74,16 +81,19 @@ def run_stage(
 
 
 def _check_inputs(inputs: Inputs) -> None:
-    """Read what the stage is going to read: a damaged input costs a minute now, not a training."""
+    """Read what the stage is going to read: a damaged input costs a minute now, not a training.
+
+    Of a folder that lies in S3 in part, each file was checked when it came, or will be.
+    """
     for folder in inputs.values():
-        if is_finished(folder):
+        if is_finished(folder) and all(path.is_file() for path in data_shards(folder)):
             deque(verify_folder(folder, {"data"}), maxlen=0)
 
 
 def stage_folder(stage: Stage, config: Section, inputs: Inputs, data: Path) -> Path:
     """The folder that a stage writes for this config and these inputs."""
     keyed = {role: path for role, path in inputs.items() if role not in stage.unkeyed}
-    hashes = {role: describe_input(path).hash for role, path in keyed.items()}
+    hashes = {role: describe_input(local_file(path)).hash for role, path in keyed.items()}
     return data / stage.name / stage_key(stage.name, config, hashes, stage.libraries)
 
 

@@ -1,7 +1,7 @@
 """What MLflow is told: one run per corpus, training and evaluation, tied by the corpus hash."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from corpus.runtime import Runtime
 from corpus.stage import Inputs
 from crawler.pages import stage as crawl
 from crawler.pages.settings import CrawlConfig
+from flows.corpora.summary import CORPUS_STAGES, corpus_hash, lineage
 from flows.recipe import Recipe
-from flows.summary import CORPUS_STAGES, corpus_hash, lineage
 from model import launch
 from model.settings import RunConfig
 from model.tracking import Tracker, local_uri, open_tracker
@@ -28,6 +28,34 @@ def tracker_for(data: Path) -> Tracker:
 
 def track_corpus(recipe: Recipe, tokens: Path, data: Path) -> None:
     """Record a corpus: its recipe sections, and the counts and figures of each stage."""
+    _record_corpus({"recipe": recipe.name}, tokens, data)
+
+
+def track_takedown(tokens: Path, replaces: str, data: Path) -> None:
+    """Record the new version of a corpus from which something was taken down.
+
+    Args:
+        tokens: Its tokens folder.
+        replaces: The hash of the version before it.
+        data: The data folder.
+    """
+    _record_corpus({"replaces": replaces}, tokens, data)
+
+
+def forget_pages(corpus: str, data: Path) -> list[str]:
+    """Delete from MLflow the pages of a corpus that quote it.
+
+    Args:
+        corpus: The hash of the corpus.
+        data: The data folder.
+
+    Returns:
+        Those that could not be deleted, or not be looked for.
+    """
+    return tracker_for(data).delete_artifacts({"corpus_hash": corpus}, (".html",))
+
+
+def _record_corpus(tags: Mapping[str, str], tokens: Path, data: Path) -> None:
     folders = lineage(tokens)
     manifests = [read_manifest(folders[stage]) for stage in CORPUS_STAGES if stage in folders]
     metrics = {key: value for manifest in manifests for key, value in _metrics(manifest).items()}
@@ -36,14 +64,16 @@ def track_corpus(recipe: Recipe, tokens: Path, data: Path) -> None:
         for manifest in manifests
         for key, value in manifest.config.items()
     }
-    _record_once(tokens, "corpus", recipe, tokens, data, params, metrics)
+    _record_once(tokens, "corpus", tags, tokens, data, params, metrics)
 
 
 def track_scores(recipe: Recipe, scores: Path, tokens: Path, data: Path) -> None:
     """Record an evaluation: the scores, and the run that they are of."""
     manifest = read_manifest(scores)
     params = {"run": manifest.inputs["run"].path, **manifest.config}
-    _record_once(scores, "scores", recipe, tokens, data, params, _metrics(manifest))
+    _record_once(
+        scores, "scores", {"recipe": recipe.name}, tokens, data, params, _metrics(manifest)
+    )
 
 
 def track_overlap(
@@ -52,7 +82,8 @@ def track_overlap(
     """Record an overlap report, or the matches that were found, with their pages."""
     manifest = read_manifest(overlap)
     metrics = _metrics(manifest)
-    _record_once(overlap, manifest.stage, recipe, tokens, data, manifest.config, metrics, pages)
+    tags = {"recipe": recipe.name}
+    _record_once(overlap, manifest.stage, tags, tokens, data, manifest.config, metrics, pages)
 
 
 def tracked_training(config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Manifest:
@@ -81,7 +112,7 @@ def tracked_crawl(config: CrawlConfig, inputs: Inputs, output: Path, runtime: Ru
 def _record_once(
     folder: Path,
     kind: str,
-    recipe: Recipe,
+    tags: Mapping[str, str],
     tokens: Path,
     data: Path,
     params: dict[str, object],
@@ -90,7 +121,7 @@ def _record_once(
 ) -> None:
     if (folder / _RECORDED).exists():
         return
-    tags = {"recipe": recipe.name, **_tags(kind, tokens, folder)}
+    tags = {**tags, **_tags(kind, tokens, folder)}
     name = f"{kind} {folder.name}"
     if tracker_for(data).record_run(name, tags, params, metrics, [folder / MANIFEST, *files]):
         write_bytes(folder / _RECORDED, b"")

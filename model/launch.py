@@ -9,13 +9,11 @@ from corpus.manifest import Manifest
 from corpus.runtime import Runtime
 from corpus.stage import Inputs, StageWriter
 from model.metrics import Metrics, read_training
-from model.settings import RunConfig
+from model.settings import CONFIG_FILE, RunConfig
 
 LIBRARIES = ("webtext", "torch")
 
 _LOG = "train.log"
-# A dot file: it names this machine's device and processes, which are no part of the run.
-_CONFIG = ".config.json"
 
 
 def run(config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Manifest:
@@ -31,8 +29,8 @@ def run(config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Ma
         WebtextError: the trainer failed; the message ends with its log.
     """
     writer = StageWriter("run", config, inputs, output)
-    write_bytes(output / _CONFIG, config.model_dump_json().encode())
-    paths = {"--config": output / _CONFIG, "--tokens": inputs["tokens"], "--output": output}
+    write_bytes(output / CONFIG_FILE, config.model_dump_json().encode())
+    paths = {"--config": output / CONFIG_FILE, "--tokens": inputs["tokens"], "--output": output}
     arguments = [str(part) for pair in paths.items() for part in pair]
     steps, num_parameters = config.train.steps, 0
     runtime.progress.start(steps, "steps")

@@ -12,7 +12,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from corpus.order import SampleOrder, TokenWindows, derive_seed
+from corpus.tokens.order import derive_seed
+from corpus.tokens.splits import Split
+from corpus.tokens.windows import TokenWindows
 from model.gpt2 import GPT2
 from model.metrics import Metrics
 from model.settings import TrainConfig
@@ -46,7 +48,7 @@ class Trainer:
         self,
         config: TrainConfig,
         model: GPT2,
-        windows: dict[str, TokenWindows],
+        windows: dict[Split, TokenWindows],
         process: Process,
     ) -> None:
         self.config = config
@@ -55,7 +57,7 @@ class Trainer:
         self.step = 0
         self.optimizer = make_optimizer(model, config)
         self._windows = windows
-        self._order = SampleOrder(config.seed, len(windows["train"]))
+        self._order = config.order(len(windows["train"]))
         self._parallel: nn.Module = model
         if process.world_size > 1:
             self._parallel = DistributedDataParallel(model)
@@ -81,7 +83,7 @@ class Trainer:
         val, process = self._windows["val"], self.process
         num_windows = min(len(val), self.config.eval_windows)
         # Evenly over the split: its first windows would be its first few documents.
-        chosen = [i * len(val) // num_windows for i in range(num_windows)]
+        chosen = np.arange(num_windows) * len(val) // num_windows
         chosen = chosen[process.rank :: process.world_size]
         total = torch.zeros((), dtype=torch.float64, device=process.device)
         self.model.eval()
@@ -114,12 +116,12 @@ class Trainer:
         return process.mean(total, 1)
 
     def _micro_batches(
-        self, windows: TokenWindows, indices: list[int]
+        self, windows: TokenWindows, indices: np.ndarray
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and targets, each (micro_batch_size, block_size), the last one maybe fewer."""
         size = self.config.micro_batch_size
         for start in range(0, len(indices), size):
-            rows = np.stack([windows[i] for i in indices[start : start + size]])
+            rows = windows.read(indices[start : start + size])
             tokens = torch.from_numpy(rows).to(self.process.device)
             yield tokens[:, :-1], tokens[:, 1:]
 

@@ -8,11 +8,11 @@ import torch
 from pydantic import Field
 
 from corpus.manifest import Manifest
-from corpus.order import derive_seed
 from corpus.runtime import Runtime
 from corpus.settings import Section
 from corpus.shards import shard_name
 from corpus.stage import Inputs, StageWriter
+from corpus.tokens.order import derive_seed
 from model.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 
 SAMPLES = pa.schema([("prompt", pa.string()), ("text", pa.large_string())])

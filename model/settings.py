@@ -2,9 +2,17 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from corpus.settings import Section
+from corpus.tokens.order import SampleOrder
+
+CONFIG_FILE = ".config.json"
+"""In a run's folder: the RunConfig that its trainer got. A dot file, as it names this machine's
+device and processes too, which are no part of the run."""
+
+SkippedSteps = tuple[tuple[PositiveInt, PositiveInt], ...]
+"""Ranges [first, last) of steps, numbered from 1."""
 
 
 class ModelConfig(Section):
@@ -90,11 +98,21 @@ class TrainConfig(Section):
     seed: int = 0
     """Decides the initial weights, the order of the windows, and the dropout."""
 
+    skipped_steps: SkippedSteps = ()
+    """Ranges [first, last) of steps whose batches are left out, as after a loss spike: the steps
+    after them move up. Numbered from 1, as in metrics.jsonl, in a run that skips none."""
+
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; "auto" is CUDA if there is any."""
 
     processes: int = Field(default=1, ge=1)
     """Data-parallel processes on this machine: one per GPU."""
+
+    @field_validator("skipped_steps")
+    @classmethod
+    def _ranges_follow_one_another(cls, ranges: SkippedSteps) -> SkippedSteps:
+        SampleOrder(seed=0, num_windows=1, skipped=ranges)  # says which one does not
+        return ranges
 
     @model_validator(mode="after")
     def _batch_divides(self) -> Self:
@@ -105,6 +123,11 @@ class TrainConfig(Section):
                 f"({self.micro_batch_size} x {self.processes})"
             )
         return self
+
+    def order(self, num_windows: int) -> SampleOrder:
+        """Which windows a run takes at which step; the order counts its steps from 0."""
+        skipped = tuple((first - 1, last - 1) for first, last in self.skipped_steps)
+        return SampleOrder(self.seed, num_windows, skipped)
 
 
 class RunConfig(Section):

@@ -7,33 +7,23 @@ when a tracker is opened, not with this module: it takes three to five seconds.
 
 import logging
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
-
-from corpus.atomic import write_bytes
-from corpus.metrics import read_metrics
 from corpus.runtime import Progress
+from model.live_record import LiveRecord, failure_is_a_warning, to_metric
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Run
 
 logger = logging.getLogger(__name__)
 
 EXPERIMENT = "webtext"
 
-# A dot file: it names a database and is no part of what the run made.
-_RUN_FILE = ".mlflow.json"
-# MLflow takes at most 1,000 metrics and 100 parameters in one call.
-_METRICS_PER_CALL, _PARAMS_PER_CALL = 1000, 100
+_PARAMS_PER_CALL = 100  # MLflow takes no more in one call
 _MAX_VALUE_LENGTH = 5000
-_LOG_EVERY_S = 15.0
-_NAMES = {"val_loss": "val/loss"}
 
 _ENVIRONMENT = {
     # MLflow reads the literal "true" only.
@@ -59,6 +49,10 @@ class NullTracker:
     ) -> bool:
         """Do nothing."""
         return False
+
+    def delete_artifacts(self, tags: Mapping[str, str], suffixes: tuple[str, ...]) -> list[str]:
+        """Say that nobody looked."""
+        return ["MLflow could not be opened: nothing was looked for there"]
 
     def follow(
         self,
@@ -131,15 +125,50 @@ class MLflowTracker:
         Returns:
             Whether it is recorded; if it is not, a warning says why.
         """
-        with _failure_is_a_warning():
+        with failure_is_a_warning():
             run_id = self._create(name, tags, params)
-            figures = [_metric(key, value, step=0) for key, value in metrics.items()]
+            figures = [to_metric(key, value, step=0) for key, value in metrics.items()]
             self._client.log_batch(run_id, metrics=figures)
             for path in artifacts:
                 self._client.log_artifact(run_id, str(path))
             self._client.set_terminated(run_id, "FINISHED")
             return True
         return False
+
+    def delete_artifacts(self, tags: Mapping[str, str], suffixes: tuple[str, ...]) -> list[str]:
+        """Delete the files that were recorded with some runs.
+
+        Args:
+            tags: What the runs are tagged with.
+            suffixes: What the files' names end with.
+
+        Returns:
+            What could not be deleted: the address of each, or why nothing could be looked for.
+        """
+        from mlflow.exceptions import MlflowException
+
+        where = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        kept: list[str] = []
+        try:
+            for run in self._client.search_runs([self._experiment_id], where, max_results=50_000):
+                for file in self._client.list_artifacts(run.info.run_id):
+                    if file.path.endswith(suffixes) and not self._delete(run, file.path):
+                        kept.append(f"{run.info.artifact_uri}/{file.path}")
+        except MlflowException as exc:
+            kept.append(f"MLflow did not answer, nothing was looked for there: {exc}")
+        return kept
+
+    def _delete(self, run: "Run", path: str) -> bool:
+        """Delete one file of a run; False: its store cannot, or does not let us."""
+        from mlflow.exceptions import MlflowException
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        try:
+            get_artifact_repository(str(run.info.artifact_uri)).delete_artifacts(path)
+        except (MlflowException, NotImplementedError, OSError) as exc:
+            logger.warning("%s of run %s was not deleted: %s", path, run.info.run_id, exc)
+            return False
+        return True
 
     @contextmanager
     def follow(
@@ -164,8 +193,8 @@ class MLflowTracker:
             params: The run's parameters.
             progress: Where the body's reports go.
         """
-        record = _LiveRecord(self._client, kind, folder, progress)
-        with _failure_is_a_warning():
+        record = LiveRecord(self._client, kind, folder, progress)
+        with failure_is_a_warning():
             if not record.reopen(self._uri):
                 record.begin(self._uri, self._create(name, tags, params))
         status = "KILLED"
@@ -176,7 +205,7 @@ class MLflowTracker:
             status = "FAILED"
             raise
         finally:
-            with _failure_is_a_warning():
+            with failure_is_a_warning():
                 record.log_new_steps()
                 record.end(status)
 
@@ -194,102 +223,3 @@ class MLflowTracker:
 
 Tracker = MLflowTracker | NullTracker
 """Where finished stages and training runs are recorded, or not: the same two methods."""
-
-
-class _LiveRecord:
-    """A `Progress` that logs the new lines of metrics.jsonl every 15 seconds on its way."""
-
-    def __init__(self, client: "MlflowClient", kind: str, folder: Path, progress: Progress) -> None:
-        self._client = client
-        self._kind = kind
-        self._folder = folder
-        self._progress = progress
-        self._run_id: str | None = None  # None: MLflow failed, nothing is recorded
-        self._last_step = 0
-        self._logged_at = time.monotonic()
-
-    def begin(self, uri: str, run_id: str) -> None:
-        """Remember, beside what is made, in which run it is recorded."""
-        self._run_id = run_id
-        content = orjson.dumps({"uri": uri, "run_id": run_id})
-        write_bytes(self._folder / _RUN_FILE, content)
-
-    def reopen(self, uri: str) -> bool:
-        """Go on with the run that an earlier process began; False if there is none at `uri`."""
-        from mlflow.exceptions import MlflowException
-
-        path = self._folder / _RUN_FILE
-        remembered = orjson.loads(path.read_bytes()) if path.is_file() else {}
-        if remembered.get("uri") != uri:
-            return False
-        try:
-            self._client.update_run(remembered["run_id"], status="RUNNING")
-            last_step = self._newest_step(remembered["run_id"])
-        except MlflowException:
-            logger.warning("MLflow has no run %s any more: recording anew", remembered["run_id"])
-            return False
-        self._run_id = remembered["run_id"]
-        self._last_step = last_step
-        return True
-
-    def start(self, total: int | None, unit: str) -> None:
-        """Pass it on."""
-        self._progress.start(total, unit)
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        """Pass it on, and log what is new now and then."""
-        self._progress.advance(count, note)
-        if time.monotonic() - self._logged_at > _LOG_EVERY_S:
-            with _failure_is_a_warning():
-                self.log_new_steps()
-            self._logged_at = time.monotonic()
-
-    def report(self, figures: Mapping[str, float]) -> None:
-        """Pass it on."""
-        self._progress.report(figures)
-
-    def log_new_steps(self) -> None:
-        """Send the steps that are not yet recorded; a resumed run's repeated ones are."""
-        new = [line for line in read_metrics(self._folder) if line["step"] > self._last_step]
-        if self._run_id is None or not new:
-            return
-        metrics = [metric for line in new for metric in self._to_mlflow(line)]
-        for start in range(0, len(metrics), _METRICS_PER_CALL):
-            batch = metrics[start : start + _METRICS_PER_CALL]
-            self._client.log_batch(self._run_id, metrics=batch)
-        self._last_step = new[-1]["step"]
-
-    def _newest_step(self, run_id: str) -> int:
-        names = self._client.get_run(run_id).data.metrics
-        # All but the held-out loss are in every line: any of them knows the last step.
-        name = min((name for name in names if name.startswith(f"{self._kind}/")), default=None)
-        history = self._client.get_metric_history(run_id, name) if name else []
-        return max((metric.step for metric in history), default=0)
-
-    def _to_mlflow(self, line: dict) -> list["Metric"]:
-        return [
-            _metric(_NAMES.get(key, f"{self._kind}/{key}"), value, line["step"])
-            for key, value in line.items()
-            if key != "step" and isinstance(value, int | float)
-        ]
-
-    def end(self, status: str) -> None:
-        """Close the run."""
-        if self._run_id is not None:
-            self._client.set_terminated(self._run_id, status)
-
-
-def _metric(name: str, value: float, step: int) -> "Metric":
-    from mlflow.entities import Metric
-
-    return Metric(name, float(value), int(time.time() * 1000), step)
-
-
-@contextmanager
-def _failure_is_a_warning() -> Iterator[None]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as exc:
-        logger.warning("not recorded in MLflow: %s", exc)

@@ -19,10 +19,10 @@ from corpus.atomic import write_bytes
 from corpus.child import emit, exit_with_parent
 from corpus.errors import WebtextError
 from corpus.metrics import METRICS, append_metrics, read_metrics
-from corpus.order import TokenWindows
-from corpus.stage import data_shards
 from corpus.tokenizer import Tokenizer
-from corpus.tokens import TOKENIZER_FOLDER
+from corpus.tokens.splits import Split
+from corpus.tokens.stage import TOKENIZER_FOLDER
+from corpus.tokens.windows import TokenWindows
 from model.checkpoint import (
     CHECKPOINT,
     TRAINING_STATE,
@@ -66,9 +66,8 @@ def _make_trainer(
     config: RunConfig, tokens: Path, tokenizer: Tokenizer, process: Process
 ) -> Trainer:
     block_size = config.model.block_size
-    windows = {
-        split: TokenWindows(data_shards(tokens, f"{split}-"), block_size)
-        for split in ("train", "val")
+    windows: dict[Split, TokenWindows] = {
+        split: TokenWindows(tokens, split, block_size) for split in ("train", "val")
     }
     if not len(windows["train"]):
         raise WebtextError(

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from flows.cli import app, corpus_app
+from flows.commands.app import app, corpus_app
 from flows.recipe import recipe_names
 
 ROOT = Path(__file__).parents[1]

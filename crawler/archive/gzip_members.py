@@ -7,7 +7,7 @@ members that a walk looks for.
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ _SKIP_BYTES = 12
 _MARK = b"wo\0\0"
 _TRAILER = struct.Struct("<II")
 _STORED_BLOCK_BYTES = 0xFFFF
+_BLOCK = struct.Struct("<BHH")  # of a stored block: whether it is the last, its length twice
+_SUBFIELD = struct.Struct("<2sH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,35 @@ def gzip_member(
     start = _HEAD.pack(_START, _SKIP_BYTES + len(extra), b"sl", 8, total, num_bytes)
     checksum = zlib.crc32(body, zlib.crc32(head))
     return b"".join((start, extra, *deflated, _TRAILER.pack(checksum, num_bytes)))
+
+
+def member_of_length(num_bytes: int, content: Callable[[int], bytes]) -> bytes:
+    """A member of `num_bytes` bytes, to lie where another one lay.
+
+    Args:
+        num_bytes: Its whole length.
+        content: Makes a content of exactly so many bytes; b"" if they are too few for one.
+    """
+    # Blocks alone cannot have every length; a subfield, of four bytes or more, makes up for it.
+    for filler_bytes in (0, *range(_SUBFIELD.size, _SUBFIELD.size + _BLOCK.size)):
+        room = num_bytes - _HEAD.size - filler_bytes - _TRAILER.size
+        num_blocks = -(-room // (_BLOCK.size + _STORED_BLOCK_BYTES))
+        num_stored = room - num_blocks * _BLOCK.size
+        if num_blocks == -(-num_stored // _STORED_BLOCK_BYTES) and (stored := content(num_stored)):
+            return _stored_member(stored, filler_bytes)
+    return _stored_member(b"", num_bytes - _HEAD.size - _BLOCK.size - _TRAILER.size)
+
+
+def _stored_member(content: bytes, filler_bytes: int) -> bytes:
+    """`content` as a member without compression, with a subfield that means nothing."""
+    filler = b""
+    if filler_bytes:
+        filler = _SUBFIELD.pack(b"fi", filler_bytes - _SUBFIELD.size)
+    extra = filler.ljust(filler_bytes, b"\0")
+    deflated = b"".join(_stored(content))
+    total = _HEAD.size + len(extra) + len(deflated) + _TRAILER.size
+    start = _HEAD.pack(_START, _SKIP_BYTES + len(extra), b"sl", 8, total, len(content))
+    return start + extra + deflated + _TRAILER.pack(zlib.crc32(content), len(content))
 
 
 def walk_members(path: Path) -> Iterator[Member]:
@@ -96,5 +127,5 @@ def _stored(content: bytes) -> Iterator[bytes]:
     for start in range(0, max(len(content), 1), _STORED_BLOCK_BYTES):
         block = content[start : start + _STORED_BLOCK_BYTES]
         is_last = start + _STORED_BLOCK_BYTES >= len(content)
-        yield struct.pack("<BHH", is_last, len(block), len(block) ^ 0xFFFF)
+        yield _BLOCK.pack(is_last, len(block), len(block) ^ 0xFFFF)
         yield block

@@ -189,7 +189,7 @@ def _outcomes_with_ends(path: Path, *, is_finished: bool) -> Iterator[tuple[int,
         for member in walk_members(path):
             if member.is_marked:
                 file.seek(member.offset)
-                outcome = _parse_outcome(file.read(member.end - member.offset))
+                outcome = parse_outcome(file.read(member.end - member.offset))
                 if outcome is None:
                     break
                 yield member.end, outcome
@@ -198,8 +198,8 @@ def _outcomes_with_ends(path: Path, *, is_finished: bool) -> Iterator[tuple[int,
         raise WebtextError(f"{path} is damaged at byte {end}", hint=_DAMAGED)
 
 
-def _parse_outcome(member: bytes) -> Outcome | None:
-    """The outcome in a marked member; None if a power cut left something else in its place."""
+def parse_outcome(member: bytes) -> Outcome | None:
+    """The outcome in a marked member; None if something else is in its place."""
     try:
         record = gzip.decompress(member)
     except (OSError, EOFError, zlib.error):

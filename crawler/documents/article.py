@@ -19,6 +19,7 @@ from trafilatura.utils import HTML_PARSER, load_html
 from corpus.settings import Section
 from crawler.documents.decoding import decode, is_binary, is_garbled
 from crawler.documents.draft import declared_urls
+from crawler.documents.page_license import page_license
 
 _MAX_TITLE_CHARS = 1_000
 # Everything that prints nothing, but for tab and line feed: C0, DEL and C1 controls, the byte order
@@ -69,6 +70,8 @@ class Article:
     text: str
     declared_urls: tuple[str, ...] = ()
     """Addresses that the page gives as its own."""
+    license: str | None = None
+    """What the page states for itself: see `page_license`."""
 
 
 class UnfitPageError(ValueError):
@@ -139,8 +142,10 @@ def _check_text(article: Article, config: ArticleConfig) -> None:
 def _parse(markup: str, config: ArticleConfig) -> Article:
     try:
         tree = _tree(markup)  # one parse for title and text: a seventh of the whole time
-        declared = declared_urls(tree)  # before trafilatura takes the tree apart
-        return Article(_title(tree), normalise(_main_text(tree, config)), declared)
+        # Before trafilatura takes the tree apart.
+        title, declared = _title(tree), declared_urls(tree)
+        license_ = page_license(tree, markup)
+        return Article(title, normalise(_main_text(tree, config)), declared, license_)
     except (UnfitPageError, MemoryError):
         raise
     except Exception as exc:  # whatever a hostile page provokes costs that page only

@@ -48,6 +48,8 @@ class ReadPage(NamedTuple):
     title: str
     text: str
     language: str
+    license: str | None
+    """What the page states for itself, None: nothing."""
     lines_taken: int
     """Lines of the article that a quality preset left out."""
 
@@ -75,7 +77,8 @@ def read_page(page: ArchivedPage, config: PageConfig) -> ReadPage | Failure:
     verdict = judge(Draft(article.text, language, urls), PRESETS[config.quality])
     if verdict.reason:
         return Failure(verdict.reason, verdict.detail)
-    return ReadPage(article.title, verdict.text, language.code, verdict.lines_taken.total())
+    lines_taken = verdict.lines_taken.total()
+    return ReadPage(article.title, verdict.text, language.code, article.license, lines_taken)
 
 
 def _response(reader: ResponseReader, offset: int) -> Response:

@@ -170,6 +170,7 @@ def _document(page: dict, link: dict, found: ReadPage) -> dict:
         **{name: link[name] for name in ("url", "domain", "score", "first_seen", "subreddits")},
         "title": found.title,
         "language": found.language,
+        "license": found.license,
         "text": found.text,
     }
 

@@ -1,5 +1,6 @@
 """The tokenizer is GPT-2's: its files, its ids, its encoding."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import tiktoken
+import tokenizers
 from hypothesis import given, settings, strategies as st
 
+from corpus.byte_level import BYTE_SPELLINGS
 from corpus.errors import WebtextError
-from corpus.tokenizer import ENCODER, MERGES, Tokenizer
+from corpus.tokenizer import ENCODER, END_OF_TEXT, HUGGING_FACE, MERGES, Tokenizer
 
 # OpenAI's pattern, as its encoder.py has it.
 PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -29,33 +32,93 @@ def trained() -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def reference(trained: Tokenizer) -> tiktoken.Encoding:
-    decoder = trained._decoder
-    ranks = {decoder[i]: i for i in range(trained.end_of_text)}
-    special = {"<|endoftext|>": trained.end_of_text}
-    return tiktoken.Encoding(
-        "trained", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens=special
-    )
+    return as_tiktoken(trained)
 
 
-def test_published_vocabulary_encodes_and_decodes_every_golden_vector(real_data: Path):
-    tokenizer = Tokenizer.load(real_data / "gpt2_bpe")
-    lines = (
-        (real_data / "gpt2_bpe" / "golden_vectors.jsonl").read_text(encoding="utf-8").splitlines()
-    )
-    vectors = [json.loads(line) for line in lines]
+@pytest.fixture(scope="module")
+def hugging_face(trained_folder: Path) -> tokenizers.Tokenizer:
+    return tokenizers.Tokenizer.from_file(str(trained_folder / HUGGING_FACE))
+
+
+@pytest.fixture(scope="module")
+def trained_folder(trained: Tokenizer, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    trained.save(folder)
+    return folder
+
+
+def as_tiktoken(tokenizer: Tokenizer) -> tiktoken.Encoding:
+    ranks = {token: i for i, token in enumerate(tokenizer.token_bytes[:-1])}
+    special = {END_OF_TEXT: tokenizer.end_of_text}
+    return tiktoken.Encoding("ours", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens=special)
+
+
+@pytest.fixture(scope="module")
+def published(real_data: Path) -> Tokenizer:
+    return Tokenizer.load(real_data / "gpt2_bpe")
+
+
+@pytest.fixture(scope="module")
+def vectors(real_data: Path) -> list[dict]:
+    path = real_data / "gpt2_bpe" / "golden_vectors.jsonl"
+    vectors = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(vectors) > 100
+    return vectors
+
+
+def test_published_vocabulary_encodes_and_decodes_every_golden_vector(published, vectors):
     for vector in vectors:
-        assert tokenizer.encode(vector["text"]) == vector["ids"]
-        assert tokenizer.decode(vector["ids"]) == vector["text"]
-    batch = tokenizer.encode_batch([vector["text"] for vector in vectors])
+        assert published.encode(vector["text"]) == vector["ids"]
+        assert published.decode(vector["ids"]) == vector["text"]
+    batch = published.encode_batch([vector["text"] for vector in vectors])
     assert [ids.tolist() for ids in batch] == [vector["ids"] for vector in vectors]
-    assert (tokenizer.vocab_size, tokenizer.end_of_text) == (50_257, 50_256)
+    assert (published.vocab_size, published.end_of_text) == (50_257, 50_256)
 
 
-def test_saving_the_published_vocabulary_gives_the_published_bytes(tmp_path, real_data: Path):
-    Tokenizer.load(real_data / "gpt2_bpe").save(tmp_path)
+def test_peers_with_our_files_give_every_golden_vector(published, vectors, tmp_path):
+    published.save(tmp_path)
+    peer = tokenizers.Tokenizer.from_file(str(tmp_path / HUGGING_FACE))
+    ranks = as_tiktoken(published)
+    for vector in vectors:
+        assert ranks.encode_ordinary(vector["text"]) == vector["ids"]
+        if END_OF_TEXT not in vector["text"]:
+            assert peer.encode(vector["text"]).ids == vector["ids"]
+            assert peer.decode(vector["ids"]) == vector["text"]
+
+
+def test_transformers_reads_the_folder(trained, trained_folder, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from transformers.models.gpt2 import GPT2Tokenizer  # takes seconds
+
+    peer = GPT2Tokenizer.from_pretrained(trained_folder)
+    for text in [*TEXTS[:1], TEXTS[2], " x  y\n", "naïve 東京🙂"]:
+        assert peer(text)["input_ids"] == trained.encode(text)
+        assert peer.decode(trained.encode(text)) == text
+    assert (peer.eos_token_id, peer.vocab_size) == (trained.end_of_text, trained.vocab_size)
+
+
+def test_saving_the_published_vocabulary_gives_the_published_bytes(
+    published, tmp_path, real_data: Path
+):
+    published.save(tmp_path)
     for name in (ENCODER, MERGES):
         assert (tmp_path / name).read_bytes() == (real_data / "gpt2_bpe" / name).read_bytes()
+    both = (tmp_path / ENCODER).read_bytes() + (tmp_path / MERGES).read_bytes()
+    assert published.fingerprint == hashlib.sha256(both).hexdigest()
+
+
+def test_the_last_file_written_is_the_one_that_tells_a_vocabulary_is_whole(
+    trained, tmp_path, monkeypatch
+):
+    written = []
+
+    def note(path, content):
+        written.append(path.name)
+
+    monkeypatch.setattr("corpus.tokenizer.write_bytes", note)
+    trained.save(tmp_path)
+    assert sorted(written) == sorted([ENCODER, HUGGING_FACE, MERGES])
+    assert written[-1] == MERGES
 
 
 def test_trained_ids_are_bytes_then_merges_then_end_of_text(trained):
@@ -69,9 +132,13 @@ def test_trained_ids_are_bytes_then_merges_then_end_of_text(trained):
 
 @settings(max_examples=100, deadline=None)
 @given(text=st.one_of(st.text(), st.text("the links' aä1東🙂 \n\t<|>"), st.sampled_from(TEXTS)))
-def test_trained_encoding_is_that_of_tiktoken_with_the_same_merges(trained, reference, text):
+def test_trained_encoding_is_that_of_its_peers_with_the_same_merges(
+    trained, reference, hugging_face, text
+):
     ids = trained.encode(text)
     assert ids == reference.encode_ordinary(text)
+    if END_OF_TEXT not in text:  # which the peer would take for the control token
+        assert ids == hugging_face.encode(text).ids
     assert trained.decode(ids) == text
 
 
@@ -87,6 +154,17 @@ def test_end_of_text_in_a_text_is_text(trained):
     assert trained.end_of_text not in ids
     assert trained.decode(ids) == "a <|endoftext|> b"
     assert trained.decode([trained.end_of_text]) == "<|endoftext|>"
+    assert trained.token_bytes[trained.end_of_text] == b"<|endoftext|>"
+
+
+def test_a_vocabulary_may_have_more_ids_than_fit_into_16_bits():
+    tokenizer = Tokenizer.from_merges(
+        [(a, b) for a in BYTE_SPELLINGS[::-1] for b in BYTE_SPELLINGS]
+    )
+    assert tokenizer.vocab_size == 256 + 256**2 + 1
+    text = "any text, naïve or not: 東京"
+    assert tokenizer.encode(text) == as_tiktoken(tokenizer).encode_ordinary(text)
+    assert max(tokenizer.encode("!!")) > 65_535
 
 
 def test_training_depends_on_neither_order_nor_number_of_cores(trained, tmp_path):
@@ -116,8 +194,9 @@ def test_training_is_silent(capfd):
 def test_what_cannot_be_is_refused(trained):
     with pytest.raises(ValueError, match="at least 257, got 256"):
         Tokenizer.train(["text"], vocab_size=256)
-    with pytest.raises(ValueError, match="no token has id 400"):
-        trained.decode([400])
+    for unknown in (400, -1):
+        with pytest.raises(ValueError, match=f"no token has id {unknown}; there are 400"):
+            trained.decode([0, unknown])
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows import cli, cli_overlap
 from flows.__main__ import run_command
+from flows.commands import app as cli, corpus as cli_corpus, overlap as cli_overlap
 from flows.embedded_prefect import embedded_prefect
 
 
@@ -44,7 +44,7 @@ def webtext(
 
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["webtext", *arguments])
-        for module in (cli, cli_overlap):
+        for module in (cli, cli_corpus, cli_overlap):
             monkeypatch.setattr(module, "console", Console(highlight=False, width=200))
         exit_code = run_command()
         captured = capsys.readouterr()

@@ -9,8 +9,8 @@ import pytest
 
 from corpus.shards import read_rows
 from corpus.stage import data_shards
-from flows.catalog import finished
-from flows.summary import corpus_hash, documents_of, lineage
+from flows.corpora.catalog import finished
+from flows.corpora.summary import corpus_hash, documents_of, lineage
 from tests.crawler.documents.small_pages import SENTENCES, page, write_archive
 from tests.flows.conftest import Webtext
 

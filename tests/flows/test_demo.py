@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.catalog import finished
+from flows.corpora.catalog import finished
 
 
 @pytest.mark.slow

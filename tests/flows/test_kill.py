@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from corpus.stage import data_shards
-from flows.catalog import finished
-from flows.summary import corpus_hash
+from flows.corpora.catalog import finished
+from flows.corpora.summary import corpus_hash
 
 STAGES = ("web", "links", "pages", "documents", "unique", "tokens", "overlap", "runs", "scores")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import cli
+from flows.commands import app as cli
 
 
 def test_a_bug_is_one_line_and_a_file_with_the_traceback(webtext, monkeypatch: pytest.MonkeyPatch):

@@ -13,8 +13,8 @@ from corpus.shards import num_rows
 from corpus.stage import count_rejects, data_shards
 from dedup.overlap.summary import summarise
 from evaluation.evaluate import score_table
-from flows.catalog import find_corpus, finished
-from flows.summary import corpus_hash, lineage
+from flows.corpora.catalog import find_corpus, finished
+from flows.corpora.summary import corpus_hash, lineage
 
 STAGES = ("links", "pages", "documents", "unique", "tokens", "overlap", "runs", "scores", "samples")
 

@@ -11,7 +11,7 @@ from corpus.schema import DOCUMENTS
 from corpus.settings import Section
 from corpus.shards import shard_name
 from corpus.stage import StageWriter
-from corpus.tokens import TokensConfig, run
+from corpus.tokens.stage import TokensConfig, run
 
 WORDS = ["the", "crawler", "reads", "a", "page", "and", "writes", "its", "text", "to", "disk"]
 

@@ -104,3 +104,22 @@ def test_no_address_records_nothing_and_passes_progress_on(tmp_path):
     with tracker.follow("train", tmp_path, "x", {}, {}, progress) as given:
         assert given is progress
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_runs_are_deleted_by_the_runs_tags_and_the_files_names(uri, client, tmp_path):
+    files = [tmp_path / name for name in ("manifest.json", "matches.html")]
+    for path in files:
+        path.write_text("what a page said")
+    tracker = open_tracker(uri)
+    for name, corpus in (("ours", "aa"), ("theirs", "bb")):
+        tracker.record_run(name, {"corpus_hash": corpus}, {}, {}, files)
+    assert tracker.delete_artifacts({"corpus_hash": "aa"}, (".html",)) == []
+    left = {
+        name: [file.path for file in client.list_artifacts(runs(client, name)[0].info.run_id)]
+        for name in ("ours", "theirs")
+    }
+    assert left == {"ours": ["manifest.json"], "theirs": ["manifest.json", "matches.html"]}
+
+
+def test_without_mlflow_nobody_says_that_files_were_deleted():
+    assert NullTracker().delete_artifacts({"corpus_hash": "aa"}, (".html",)) != []

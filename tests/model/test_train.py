@@ -15,9 +15,8 @@ from safetensors.torch import load_file
 
 from corpus.errors import WebtextError
 from corpus.metrics import METRICS, read_metrics
-from corpus.order import TokenWindows
 from corpus.runtime import Runtime
-from corpus.stage import data_shards
+from corpus.tokens.windows import TokenWindows
 from model.checkpoint import load_checkpoint
 from model.launch import run
 from model.loop import learning_rate
@@ -142,7 +141,7 @@ def test_two_processes_train_as_one(undisturbed, tokens, tmp_path):
 
 
 def test_too_few_tokens_are_an_error_that_names_the_remedy(tokens, tmp_path):
-    num_tokens = TokenWindows(data_shards(tokens, "train-"), 1).num_tokens
+    num_tokens = TokenWindows(tokens, "train", 1).num_tokens
     shape = SHAPE.model_copy(update={"block_size": num_tokens})
     config = RunConfig(model=shape, train=TRAIN)
     with pytest.raises(WebtextError, match="too few for one window") as error:
@@ -203,3 +202,19 @@ def test_where_a_run_computes_does_not_make_it_another_run():
     assert RunConfig(model=SHAPE, train=elsewhere).identity() == CONFIG.identity()
     longer = TRAIN.model_copy(update={"steps": 31})
     assert RunConfig(model=SHAPE, train=longer).identity() != CONFIG.identity()
+
+
+def test_skipped_steps_are_left_out_and_make_another_run():
+    plain = TRAIN.order(num_windows=100)
+    skipping = TrainConfig.model_validate({**TRAIN.model_dump(), "skipped_steps": [[3, 5]]})
+    order = skipping.order(num_windows=100)
+    # Steps 3 and 4 of metrics.jsonl are 2 and 3 of the order, which counts from 0.
+    for step, plain_step in enumerate([0, 1, 4, 5]):
+        assert order.batch(step, 8).tolist() == plain.batch(plain_step, 8).tolist()
+    assert RunConfig(model=SHAPE, train=skipping).identity() != CONFIG.identity()
+
+
+@pytest.mark.parametrize("ranges", [[[5, 5]], [[0, 2]], [[4, 9], [8, 12]], [[3]]])
+def test_skipped_steps_that_are_no_ranges_are_refused(ranges):
+    with pytest.raises(ValueError, match="skipped_steps"):
+        TrainConfig.model_validate({"skipped_steps": ranges})

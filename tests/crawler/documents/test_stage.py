@@ -91,3 +91,16 @@ def test_pages_without_links_are_documents_of_unknown_score(tmp_path: Path):
     (row, _) = [row for s in data_shards(tmp_path / "documents") for row in read_rows(s)]
     assert (row["score"], row["first_seen"], row["subreddits"]) == (None, None, [])
     assert row["language"] == "en"
+
+
+@pytest.mark.parametrize("roles", [("links", "pages"), ("pages",)])
+def test_a_documents_licence_is_what_its_page_states(tmp_path: Path, roles: tuple[str, ...]):
+    bodies = many_pages(6)
+    link = b'<a rel="license" href="https://creativecommons.org/licenses/by/4.0/">'
+    bodies["http://a.com/0002"] = bodies["http://a.com/0002"].replace(b"<footer>", b"<p>" + link)
+    inputs = write_stages(tmp_path, bodies)
+    extract_pages({role: inputs[role] for role in roles}, tmp_path / "documents", workers=2)
+    rows = [row for s in data_shards(tmp_path / "documents") for row in read_rows(s)]
+    licences = {row["url"]: row["license"] for row in rows}
+    assert licences.pop("http://a.com/0002") == "CC BY 4.0"
+    assert set(licences.values()) == {None}

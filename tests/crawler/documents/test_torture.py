@@ -79,11 +79,13 @@ class KillsWorkers(SilentProgress):
     def __init__(self) -> None:
         self.num_pages = 0
         self.num_kills = 0
+        self.others = set(descendants_of(os.getpid()))  # servers of other tests
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self.num_pages += count
         if self.num_pages % 20 == 0:
-            for worker in descendants_of(os.getpid())[1:2]:  # behind the one that forks them
+            ours = [each for each in descendants_of(os.getpid()) if each not in self.others]
+            for worker in ours[1:2]:  # behind the one that forks them
                 with suppress(ProcessLookupError):
                     os.kill(worker, signal.SIGKILL)
                     self.num_kills += 1

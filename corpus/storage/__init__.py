@@ -1,0 +1,1 @@
+"""Files that are here, in S3, or both."""

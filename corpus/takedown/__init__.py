@@ -1,0 +1,1 @@
+"""New versions of stage folders without what was taken down."""

@@ -1,0 +1,1 @@
+"""The tokens stage, and how training reads what it wrote."""

@@ -1,0 +1,1 @@
+"""A corpus and the new documents of a later round -> the documents of both."""

@@ -1,0 +1,245 @@
+"""The command line: `webtext demo`, `run`, `build`, `overlap`, `train`, `evaluate`, ..."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.corpus import corpus_app
+from flows.commands.flow_session import flow_session
+from flows.commands.options import (
+    CORES,
+    DATA,
+    Benchmarks,
+    Data,
+    Every,
+    Overrides,
+    RecipeName,
+    RunName,
+    Workers,
+    console,
+    with_benchmarks,
+    with_extends,
+)
+from flows.commands.overlap import overlap
+from flows.corpora.summary import CorpusStage
+
+# Commands import their flows when they run: Prefect and torch take seconds, `--help` should not,
+# and Prefect's settings must be in place before it is imported.
+
+app = typer.Typer(
+    name="webtext",
+    help="The GPT-2 paper as production software: Reddit links in, a scored GPT-2 and its reports "
+    "out.\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C. Run a stopped "
+    "or killed command again and it goes on where it was.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(corpus_app, name="corpus")
+
+
+@app.command()
+def demo(
+    data: Data = DATA,
+    workers: Workers = CORES,
+    benchmarks: Benchmarks = None,
+    overrides: Overrides = None,
+) -> None:
+    """The whole pipeline, small and offline: a tour.
+
+    Crawls a small web made of the documentation of the installed Python packages, by replay, and
+    trains a GPT-2 on it: under 5 minutes on 2 cores. Run it again and it skips what is done.
+    """
+    _run_recipe("demo", data, workers, benchmarks, overrides)
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    data: Data = DATA,
+    workers: Workers = CORES,
+    benchmarks: Benchmarks = None,
+    overrides: Overrides = None,
+) -> None:
+    """Every stage of a recipe, links to report.
+
+    Links, pages, documents, unique, tokens, overlap, training, scores, samples, report.
+    """
+    _run_recipe(recipe, data, workers, benchmarks, overrides)
+
+
+@app.command()
+def build(
+    recipe: RecipeName,
+    until: Annotated[CorpusStage, typer.Option(help="Last stage to run.")] = "tokens",
+    extend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CORPUS", help="Add what is new to this corpus (a hash), or to the latest."
+        ),
+    ] = None,
+    data: Data = DATA,
+    workers: Workers = CORES,
+    overrides: Overrides = None,
+) -> None:
+    """Build a corpus: links to tokens.
+
+    With --extend latest it adds to the recipe's newest corpus: only new pages are crawled, and what
+    is there is neither extracted nor encoded again. The first time it builds a whole one.
+    """
+    from flows.recipe import load_recipe
+
+    loaded = load_recipe(recipe, with_extends(overrides, extend))
+    with flow_session(console, data):
+        from flows.build_corpus import build_corpus
+
+        folder = build_corpus(loaded, data, workers, until)
+    from flows.corpora.tables import describe_corpus
+
+    if until == "tokens":
+        console.print(describe_corpus(folder))
+    console.print(f"{until}: {folder}")
+
+
+@app.command()
+def harvest(
+    recipe: RecipeName,
+    every: Every = None,
+    data: Data = DATA,
+    overrides: Overrides = None,
+) -> None:
+    """Gather submissions from Reddit's API.
+
+    One round: holds what the listings show, and reads the score of what is three days old again.
+    Needs credentials: docs/operations.md.
+    """
+    from corpus.errors import UsageError
+    from corpus.storage.files import mirror_root
+    from flows.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    if mirror_root(data) is not None:
+        raise UsageError("a harvest gathers in a local folder", hint="Give --data a folder.")
+    with flow_session(console, data):
+        from flows.harvest_links import FOLDER, harvest_rounds
+
+        for report in harvest_rounds(loaded, data, every):
+            for problem in report.problems:
+                console.print(f"Warning: {problem}", style="yellow", markup=False)
+    console.print(f"harvest: {data / FOLDER}")
+
+
+app.command()(overlap)
+
+
+@app.command()
+def train(
+    recipe: RecipeName,
+    corpus: Annotated[str, typer.Option(help="A tokens folder, or the beginning of its hash.")],
+    data: Data = DATA,
+    overrides: Overrides = None,
+) -> None:
+    """Train a GPT-2 on a corpus.
+
+    A stopped training goes on at its last checkpoint.
+    """
+    from flows.corpora.catalog import find_corpus
+    from flows.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    tokens = find_corpus(data, corpus)
+    with flow_session(console, data):
+        from flows.train_model import train_model
+
+        folder = train_model(loaded, tokens, data)
+    console.print(f"checkpoint: {folder / 'checkpoint'}")
+
+
+@app.command()
+def evaluate(
+    run: RunName,
+    recipe: Annotated[str, typer.Option(help="Recipe with the [evaluate] section.")] = "webtext",
+    benchmarks: Benchmarks = None,
+    data: Data = DATA,
+    overrides: Overrides = None,
+) -> None:
+    """Score a run zero-shot, beside the paper.
+
+    Held-out perplexity and a unigram model's; LAMBADA and WikiText where --benchmarks has them.
+    """
+    from flows.corpora.catalog import find_run
+    from flows.corpora.summary import lineage
+    from flows.recipe import load_recipe
+
+    loaded = load_recipe(recipe, with_benchmarks(overrides, benchmarks))
+    folder = find_run(data, run)
+    with flow_session(console, data):
+        from flows.evaluate_model import evaluate_model
+
+        scores, _ = evaluate_model(loaded, folder, lineage(folder)["tokens"], data)
+    from evaluation.evaluate import score_table as read_scores
+    from flows.corpora.tables import score_table
+
+    console.print(score_table(read_scores(scores)))
+    console.print(f"scores: {scores}")
+
+
+@app.command()
+def sample(
+    run: RunName,
+    prompt: Annotated[str, typer.Option(help="Text to go on from; empty: a new document.")] = "",
+    data: Data = DATA,
+    overrides: Overrides = None,
+) -> None:
+    """Let a trained model write."""
+    from corpus.storage.files import fetch_files
+    from flows.corpora.catalog import find_run
+    from flows.recipe import load_recipe
+    from model.checkpoint import load_checkpoint
+    from model.sample import sample_text
+
+    config = load_recipe("webtext", overrides).sample
+    folder = find_run(data, run)
+    fetch_files(folder)
+    checkpoint = load_checkpoint(folder / "checkpoint")
+    console.print(prompt + sample_text(checkpoint, prompt, config), markup=False)
+
+
+@app.command()
+def report(run: RunName, data: Data = DATA) -> None:
+    """Write a run's report, one HTML page."""
+    from flows.corpora.catalog import find_run
+    from flows.reports.render_report import render_report
+
+    console.print(f"report: {render_report(find_run(data, run))}")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if show:
+        console.print(f"webtext {version('webtext')}")
+        raise typer.Exit
+
+
+def _run_recipe(
+    recipe: str,
+    data: Path,
+    workers: int,
+    benchmarks: Path | None,
+    overrides: list[str] | None,
+) -> None:
+    from flows.recipe import load_recipe
+
+    loaded = load_recipe(recipe, with_benchmarks(overrides, benchmarks))
+    with flow_session(console, data):
+        from flows.run_pipeline import run_pipeline
+
+        path = run_pipeline(loaded, data, workers)
+    from flows.corpora.tables import closing_lines
+
+    console.print(closing_lines(path.parent, data), crop=False)

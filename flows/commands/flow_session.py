@@ -1,0 +1,47 @@
+"""What a command that runs flows has around it: Prefect, and a display of the stages."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from corpus.errors import WebtextError
+
+# The imports below are lazy as in app.py: `--help` should not take seconds.
+
+
+@contextmanager
+def flow_session(console: Console, data: Path) -> Iterator[None]:
+    """Start Prefect, or find the one that PREFECT_API_URL names, and show stages on `console`.
+
+    Where `data` mirrors an `s3://` folder, what is finished is brought there in the end, reports
+    and lists too, also after an error or Ctrl-C. Must be entered before anything imports prefect.
+
+    Raises:
+        WebtextError: Prefect did not start, or S3 does not take what was made.
+    """
+    from flows.commands.display import open_display
+    from flows.embedded_prefect import embedded_prefect
+
+    with ExitStack() as stack:
+        with console.status("Starting Prefect (up to 30 s the first time)"):
+            stack.enter_context(embedded_prefect(data))
+        stack.enter_context(open_display(console))
+        with _pushed(console, data):
+            yield
+
+
+@contextmanager
+def _pushed(console: Console, data: Path) -> Iterator[None]:
+    from corpus.storage.mirror import push_data
+
+    try:
+        yield
+    except BaseException:
+        try:
+            push_data(data)
+        except WebtextError as exc:  # what happened first is what a person must read
+            console.print(f"Warning: not all is in S3: {exc.message}", style="yellow", markup=False)
+        raise
+    push_data(data)

@@ -1,0 +1,67 @@
+"""What several commands share: options, arguments, and where they print."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+console = Console(stderr=False, highlight=False)
+
+DATA = Path("data")
+CORES = os.cpu_count() or 1
+
+
+def _open_data(location: str | Path) -> Path:
+    """A data folder as it is; of an `s3://` URL the local mirror."""
+    if "s3:" not in str(location) and "://" not in str(location):
+        return Path(location)
+    from corpus.storage.mirror import open_data  # pyarrow and S3 take a while, and few need them
+
+    return open_data(str(location))
+
+
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        parser=_open_data,
+        help="Folder for everything webtext makes; or s3://BUCKET/PATH (docs/storage.md).",
+    ),
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers", min=1, show_default="one per core", help="Worker processes per stage."
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe; repeatable."),
+]
+Benchmarks = Annotated[
+    Path | None,
+    typer.Option("--benchmarks", help="Folder of benchmark files (docs/data-format.md)."),
+]
+RecipeName = Annotated[str, typer.Argument(help="A TOML file, or the name of one that we ship.")]
+Corpus = Annotated[str, typer.Argument(help="A tokens folder, or the beginning of its hash.")]
+RunName = Annotated[str, typer.Argument(help="A run folder, or the beginning of its id.")]
+Every = Annotated[
+    float | None,
+    typer.Option(
+        "--every", min=0.01, metavar="MINUTES", help="Go on, a round so often, until Ctrl-C."
+    ),
+]
+
+
+def with_benchmarks(overrides: list[str] | None, benchmarks: Path | None) -> list[str]:
+    """The overrides of a recipe, the folder of benchmark files among them."""
+    named = [] if benchmarks is None else [f"benchmarks={str(benchmarks)!r}"]
+    return [*(overrides or []), *named]
+
+
+def with_extends(overrides: list[str] | None, extends: str | None) -> list[str]:
+    """The overrides of a recipe, the corpus that it extends among them."""
+    return [*(overrides or []), *([] if extends is None else [f"extends={extends!r}"])]

@@ -1,0 +1,1 @@
+"""What the data folder holds: corpora found, described, compared, sampled."""

@@ -1,0 +1,1 @@
+"""What a takedown concerns: found, planned, told."""
