@@ -204,10 +204,12 @@ def _encode_shard(task: _EncodeTask) -> int:
     nothing = pa.RecordBatch.from_pylist([], schema)
     rows: dict[Split, list[pa.RecordBatch]] = {"val": [nothing], "train": [nothing]}
     for documents in read_batches(task.shard, _COLUMNS):
-        encoded = encode_documents(task.tokenizer, documents, schema)
         is_val = _held_out(documents, task.config)
-        rows["val"].append(encoded.filter(pa.array(is_val)))
-        rows["train"].append(encoded.filter(pa.array(~is_val)))
+        masks: dict[Split, np.ndarray] = {"val": is_val, "train": ~is_val}
+        for split, wanted in masks.items():
+            if wanted.any():  # texts are parted, not tokens: Arrow copies strings faster than lists
+                part = documents.filter(pa.array(wanted))
+                rows[split].append(encode_documents(task.tokenizer, part, schema))
     num_encoded = 0
     for split, batches in rows.items():
         joined = pa.concat_batches(batches)
