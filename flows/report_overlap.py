@@ -10,6 +10,7 @@ from dedup.matches import stage as matches
 from dedup.overlap import stage
 from dedup.overlap.summary import summarise
 from flows.build_corpus import index_ngrams
+from flows.corpora.dataset_card import write_card
 from flows.corpora.summary import documents_of
 from flows.recipe import Recipe
 from flows.reports.render_matches import render_matches
@@ -58,6 +59,7 @@ def report_overlap(
         description=f"Overlap with the training split: {page}",
     )
     track_overlap(recipe, overlap, tokens, data, [page, page.with_name(DATA)])
+    write_card(tokens)  # with the overlap in it
     return overlap
 
 
