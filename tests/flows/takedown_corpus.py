@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -126,11 +127,12 @@ def copy_data(data: Path, target: Path) -> Path:
 
 def inodes(data: Path) -> dict[str, int]:
     """By file below the data folder: which bytes on the disk it is."""
-    return {
-        path.relative_to(data).as_posix(): path.stat().st_ino
-        for path in data.rglob("*")
-        if path.is_file()
-    }
+    found = {}
+    for path in data.rglob("*"):
+        with suppress(FileNotFoundError):  # renamed meanwhile, where a command is at work
+            if path.is_file():
+                found[path.relative_to(data).as_posix()] = path.stat().st_ino
+    return found
 
 
 def files_with(data: Path, text: str, tokenizer: Tokenizer | None = None) -> set[str]:
