@@ -92,7 +92,7 @@ def main() -> None:
 
 @dataclass
 class _Ours:
-    """As `model.loop` takes its batches."""
+    """As `model.training.loop` takes its batches."""
 
     folder: Path
     step: int = 0

@@ -76,6 +76,28 @@ def describe_tokenizer(
     return json.dumps(description).encode()
 
 
+def parse_description(description: bytes) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """The encoder and the merges of a tokenizer.json, if it splits and spells as GPT-2 does.
+
+    Raises:
+        ValueError: it is no JSON, or another kind of tokenizer.
+        KeyError, TypeError, AttributeError: it is no tokenizer.json.
+    """
+    parsed = json.loads(description)
+    model, splits = parsed["model"], parsed["pre_tokenizer"]
+    if model["type"] != "BPE" or model.get("ignore_merges") or parsed.get("normalizer"):
+        raise ValueError(f"its model is no plain BPE, but {model['type']}")
+    if splits["type"] != "ByteLevel" or splits["add_prefix_space"] or not splits["use_regex"]:
+        raise ValueError("it does not split texts as GPT-2 does")
+    added = {token["content"]: token["id"] for token in parsed["added_tokens"]}
+    ids = model["vocab"] | added
+    # Written as "left right", or as a pair by newer writers.
+    pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"])
+    return {token: ids[token] for token in sorted(ids, key=ids.__getitem__)}, [
+        (left, right) for left, right in pairs
+    ]
+
+
 def _byte_table() -> dict[int, str]:
     """GPT-2's spelling of each byte: printable Latin-1 as itself, the rest from U+0100 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]

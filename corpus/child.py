@@ -22,18 +22,22 @@ _GRACE_S = 10
 
 
 def run_child(
-    arguments: list[str], log: Path, environment: Mapping[str, str] | None = None
+    arguments: list[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    grace_s: float = _GRACE_S,
 ) -> Generator[dict, None, None]:
     """Run `python -m ARGUMENTS...` and yield each JSON object that it prints.
 
     The child's stdin is a pipe that we hold: when we are gone, by whatever signal, it reads the
     end of it and exits (see `exit_with_parent`). Closing the generator stops the child: SIGTERM,
-    and SIGKILL after ten seconds.
+    and SIGKILL after the grace, or at once where that is interrupted.
 
     Args:
         arguments: The module and its arguments.
         log: Where the child's stderr goes, appended.
         environment: Variables to add to ours.
+        grace_s: Seconds that the child may take to stop.
 
     Raises:
         WebtextError: the child failed; the message holds the end of its log.
@@ -59,7 +63,12 @@ def run_child(
                 hint=f"The whole log is {log}. Run the same command again to go on.",
             )
     finally:
-        _stop(process)
+        _stop(process, grace_s)
+
+
+def has_parent() -> bool:
+    """Whether `run_child` started this process and reads what it prints."""
+    return bool(os.environ.get(_WATCH))
 
 
 def exit_with_parent() -> None:
@@ -67,7 +76,7 @@ def exit_with_parent() -> None:
 
     Without effect in a process that a person or torchrun started.
     """
-    if os.environ.get(_WATCH):
+    if has_parent():
         threading.Thread(target=_wait_for_end_of_stdin, daemon=True).start()
 
 
@@ -83,15 +92,18 @@ def _wait_for_end_of_stdin() -> None:
     os.killpg(0, signal.SIGKILL) if os.getpgid(0) == os.getpid() else os._exit(1)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], grace_s: float) -> None:
     assert process.stdin is not None
     assert process.stdout is not None
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(_GRACE_S)
+            process.wait(grace_s)
         except subprocess.TimeoutExpired:
             process.kill()
+        except BaseException:  # Ctrl-C once more: no patience left
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     process.wait()
     process.stdin.close()
     process.stdout.close()

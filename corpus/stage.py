@@ -45,6 +45,9 @@ from corpus.shards import (
 CARD = "README.md"
 """A dataset card: written after the manifest, and no part of what the stage made."""
 
+_CHECKPOINTS = "checkpoints"
+"""In a run's folder: what its training can go on from, of which only the newest stay."""
+
 Inputs = Mapping[str, Path]
 """The folders a stage reads, by role: `{"documents": data/documents/0123456789abcdef}`."""
 
@@ -173,21 +176,26 @@ def reject(key: str, reason: str, detail: str = "") -> dict[str, str]:
     return {"key": key, "reason": reason, "detail": detail}
 
 
-def _is_shard(path: Path) -> bool:
-    is_ours = path.name not in {MANIFEST, CARD} and not path.name.startswith(".")
-    return is_ours and path.is_file()
+def _shard_paths(folder: Path) -> list[Path]:
+    """What a folder holds, hidden files and those in hidden folders left out: work in progress."""
+    paths = []
+    for path in folder.rglob("*"):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not is_hidden and path.name not in {MANIFEST, CARD} and path.is_file():
+            paths.append(path)
+    return sorted(paths)
 
 
 def _folder_hash(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if _is_shard(path)):
+    for path in _shard_paths(folder):
         digest.update(f"{path.relative_to(folder).as_posix()} {file_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 
 def describe_shards(folder: Path) -> list[Shard]:
     """Every shard of a folder, by name, as its manifest records it."""
-    paths = sorted(path for path in folder.rglob("*") if _is_shard(path))
+    paths = _shard_paths(folder)
     # Hashing lets go of the interpreter.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda path: _describe(path, folder), paths))
@@ -195,9 +203,10 @@ def describe_shards(folder: Path) -> list[Shard]:
 
 def _describe(path: Path, folder: Path) -> Shard:
     is_arrow = path.suffix == ".arrow"
+    name = path.relative_to(folder)
     return Shard(
-        name=path.relative_to(folder).as_posix(),
-        kind=_kind(path),
+        name=name.as_posix(),
+        kind=_kind(name),
         rows=shard_rows(path) if is_arrow else 0,
         bytes=path.stat().st_size,
         sha256=file_sha256(path),
@@ -208,7 +217,9 @@ def _describe(path: Path, folder: Path) -> Shard:
 def _kind(path: Path) -> ShardKind:
     if path.name.startswith("rejects-"):
         return "rejects"
-    # Logs, metrics and the optimizer's state hold times or differ in bytes from run to run.
-    if path.name.startswith("lineage-") or path.suffix in {".log", ".jsonl", ".pt"}:
+    if path.name.startswith("lineage-") or path.parts[0] == _CHECKPOINTS:
+        return "lineage"
+    # Logs and metrics hold times; older runs' optimizer state differs in bytes from run to run.
+    if path.suffix in {".log", ".jsonl", ".pt"}:
         return "lineage"
     return "archive" if path.name.endswith(".warc.gz") else "data"

@@ -1,4 +1,4 @@
-"""GPT-2's byte-level BPE: reads and writes OpenAI's two files, trains new ones, encodes in bulk.
+"""GPT-2's byte-level BPE: reads and writes its published files, trains new ones, encodes in bulk.
 
 Encoding and training are gigatoken's; the ids, the files and the promise are GPT-2's: 256 bytes in
 the order of its byte table, one id per merge in the order learnt, `<|endoftext|>` last.
@@ -20,13 +20,21 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.atomic import write_bytes
-from corpus.byte_level import BYTE_SPELLINGS, describe_tokenizer, spell, unspell
+from corpus.byte_level import (
+    BYTE_SPELLINGS,
+    describe_tokenizer,
+    parse_description,
+    spell,
+    unspell,
+)
 from corpus.errors import WebtextError
 from corpus.merges import learn_merges, write_training_text
 
 ENCODER = "encoder.json"
 MERGES = "vocab.bpe"
 HUGGING_FACE = "tokenizer.json"
+_NAMES = ((ENCODER, MERGES), ("vocab.json", "merges.txt"))
+"""OpenAI's names of the two files, and Hugging Face's of the same."""
 END_OF_TEXT = "<|endoftext|>"
 MIN_VOCAB_SIZE = 257
 """256 bytes and end-of-text: a vocabulary without a single merge."""
@@ -48,17 +56,24 @@ class Tokenizer:
     def load(cls, folder: Path) -> Self:
         """Read `encoder.json` and `vocab.bpe` as OpenAI publishes them.
 
+        Without them Hugging Face's copies, `vocab.json` and `merges.txt`, or `tokenizer.json`.
+
         Raises:
-            WebtextError: a file is missing, or the two are no vocabulary.
+            WebtextError: a file is missing, or they are no vocabulary of GPT-2's kind.
         """
+        # One file of a pair decides: a folder that lost the other is damaged.
+        pairs = [pair for pair in _NAMES if any((folder / name).is_file() for name in pair)]
         try:
-            encoder = json.loads((folder / ENCODER).read_text(encoding="utf-8"))
-            lines = (folder / MERGES).read_text(encoding="utf-8").split("\n")
+            if not pairs and (folder / HUGGING_FACE).is_file():
+                return cls(*parse_description((folder / HUGGING_FACE).read_bytes())).validated()
+            encoder_file, merges_file = (pairs or _NAMES)[0]
+            encoder = json.loads((folder / encoder_file).read_text(encoding="utf-8"))
+            lines = (folder / merges_file).read_text(encoding="utf-8").split("\n")
             merges = [_parse_merge(line) for line in lines if line and line[:9] != "#version:"]
             return cls(encoder, merges).validated()
         except FileNotFoundError as exc:
             raise _bad_folder(folder, f"{exc.filename} is missing") from exc
-        except (ValueError, AttributeError, TypeError) as exc:
+        except (ValueError, KeyError, AttributeError, TypeError) as exc:
             raise _bad_folder(folder, str(exc)) from exc
 
     @classmethod
@@ -117,7 +132,7 @@ class Tokenizer:
         needed = [*BYTE_SPELLINGS, END_OF_TEXT, *(left + right for left, right in self.merges)]
         for token in needed:
             if token not in self.encoder:
-                raise ValueError(f"{ENCODER} has no id for {token!r}")
+                raise ValueError(f"the vocabulary has no id for {token!r}")
         return self
 
     @property
@@ -201,5 +216,6 @@ def _parse_merge(line: str) -> tuple[str, str]:
 def _bad_folder(folder: Path, reason: str) -> WebtextError:
     return WebtextError(
         f"{folder} holds no GPT-2 vocabulary: {reason}",
-        hint=f"Give a folder with {ENCODER} and {MERGES} as OpenAI publishes them.",
+        hint=f"Give a folder with {ENCODER} and {MERGES} as OpenAI publishes them, or with Hugging "
+        f"Face's vocab.json and merges.txt, or {HUGGING_FACE}.",
     )

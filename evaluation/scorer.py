@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from model.gpt2 import GPT2
@@ -181,18 +181,9 @@ class Scorer:
 
     def _logits(self, inputs: Tensor, positions: tuple[Tensor, Tensor]) -> Tensor:
         """Logits at `positions` (rows, columns) of `inputs` (B, T) only: (scored, V), float32."""
-
-        def keep_scored(_: nn.Module, hidden: tuple[Tensor, ...]) -> tuple[Tensor]:
-            return (hidden[0][positions],)  # (B, T, C) -> (scored, C)
-
         # In a small model the output layer is half of the work, and LAMBADA needs it for two
         # tokens of a hundred.
-        hook = self.model.lm_head.register_forward_pre_hook(keep_scored)
-        try:
-            logits, _ = self.model(inputs)
-        finally:
-            hook.remove()
-        return logits.float()
+        return self.model.logits(self.model.hidden(inputs)[positions]).float()
 
 
 def stream_spans(num_tokens: int, block_size: int, stride: int) -> Iterator[tuple[int, int, int]]:

@@ -22,6 +22,7 @@ from flows.demo import web as demo_web
 from flows.extend_corpus import Base, find_base, remember_recipe
 from flows.link_sources import link_inputs, takedown_input
 from flows.recipe import Recipe
+from flows.recorded_flow import recorded_flow
 from flows.run_stage import Stage, run_stage, stage_folder
 from flows.track_runs import track_corpus, tracked_crawl
 
@@ -69,6 +70,11 @@ def build_corpus(
             f"recipe {recipe.name} takes its pages from archives and has no links",
             hint="Name a later stage: --until pages",
         )
+    with recorded_flow(recipe, data):
+        return _build(recipe, data, workers, until)
+
+
+def _build(recipe: Recipe, data: Path, workers: int, until: CorpusStage) -> Path:
     base = find_base(recipe, data)
     folder = data
     for name, folder in _new_documents(recipe, data, workers, base):

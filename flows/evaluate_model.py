@@ -6,9 +6,10 @@ from prefect import flow
 
 from evaluation import evaluate
 from flows.recipe import Recipe
+from flows.recorded_flow import recorded_flow
 from flows.run_stage import Stage, run_stage
 from flows.track_runs import track_scores
-from model import sample
+from model.generation import sample
 
 SCORES = Stage("scores", evaluate.run, evaluate.LIBRARIES)
 SAMPLES = Stage("samples", sample.run, sample.LIBRARIES)
@@ -24,7 +25,8 @@ def evaluate_model(recipe: Recipe, run: Path, tokens: Path, data: Path) -> tuple
     inputs = {"run": run, "tokens": tokens}
     if recipe.benchmarks is not None:
         inputs["benchmarks"] = recipe.benchmarks
-    scores = run_stage(SCORES, recipe.evaluate, inputs, data)
-    samples = run_stage(SAMPLES, recipe.sample, {"run": run}, data)
-    track_scores(recipe, scores, tokens, data)
+    with recorded_flow(recipe, data):
+        scores = run_stage(SCORES, recipe.evaluate, inputs, data)
+        samples = run_stage(SAMPLES, recipe.sample, {"run": run}, data)
+        track_scores(recipe, scores, tokens, data, samples)
     return scores, samples

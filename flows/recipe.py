@@ -4,6 +4,7 @@ import difflib
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,7 +23,8 @@ from dedup.paragraphs.stage import ParagraphsConfig
 from dedup.unique.stage import DedupConfig
 from evaluation.settings import EvaluateConfig
 from flows.demo.web import DemoWebConfig
-from model.sample import SampleConfig
+from flows.settings import MemorisationConfig, ScalingConfig
+from model.generation.settings import SampleConfig
 from model.settings import ModelConfig, TrainConfig
 
 _RECIPE_FOLDERS = (
@@ -73,6 +75,10 @@ class Recipe(Section):
     """The tasks it is scored on."""
     sample: SampleConfig = SampleConfig()
     """The texts it writes for the report."""
+    scaling: ScalingConfig = ScalingConfig()
+    """Sizes to train in place of one, and to compare: `webtext scaling`."""
+    memorisation: MemorisationConfig = MemorisationConfig()
+    """How many texts are looked through for repeats of the training split."""
 
 
 def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
@@ -159,6 +165,9 @@ def _remedy(error: ValidationError) -> str:
 def _fields(sections: list[str]) -> list[str]:
     model: type[BaseModel] = Recipe
     for section in sections:
-        value = getattr(model.model_construct(), section, None) or DemoWebConfig()
-        model = type(value)
+        if section.isdigit():  # a place in a list of sections
+            continue
+        annotation = model.model_fields[section].annotation
+        kinds = (annotation, *get_args(annotation))
+        model = next(k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
     return list(model.model_fields)

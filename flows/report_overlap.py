@@ -13,6 +13,7 @@ from flows.build_corpus import index_ngrams
 from flows.corpora.dataset_card import write_card
 from flows.corpora.summary import documents_of
 from flows.recipe import Recipe
+from flows.recorded_flow import recorded_flow
 from flows.reports.render_matches import render_matches
 from flows.reports.render_overlap import DATA, render_overlap
 from flows.run_stage import Stage, run_stage
@@ -58,7 +59,8 @@ def report_overlap(
         ],
         description=f"Overlap with the training split: {page}",
     )
-    track_overlap(recipe, overlap, tokens, data, [page, page.with_name(DATA)])
+    with recorded_flow(recipe, data):
+        track_overlap(recipe, overlap, tokens, data, [page, page.with_name(DATA)])
     write_card(tokens)  # with the overlap in it
     return overlap
 
@@ -70,7 +72,8 @@ def find_matches(
     sources = {"documents": documents_of(tokens), "tokens": tokens, **_sought(recipe, texts)}
     found = run_stage(MATCHES, recipe.matches, sources, data, workers)
     page = render_matches(found, documents_of(tokens))
-    track_overlap(recipe, found, tokens, data, [page])
+    with recorded_flow(recipe, data):
+        track_overlap(recipe, found, tokens, data, [page])
     return found
 
 

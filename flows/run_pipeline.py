@@ -7,6 +7,7 @@ from prefect import flow
 from flows.build_corpus import build_corpus
 from flows.evaluate_model import evaluate_model
 from flows.recipe import Recipe
+from flows.recorded_flow import recorded_flow
 from flows.report_overlap import report_overlap
 from flows.reports.render_overlap import render_overlap
 from flows.reports.render_report import render_report
@@ -20,9 +21,10 @@ def run_pipeline(recipe: Recipe, data: Path, workers: int = 1) -> Path:
     Returns:
         The report: `runs/ID/report.html`.
     """
-    tokens = build_corpus(recipe, data, workers)
-    overlap = report_overlap(recipe, tokens, data, workers)
-    run = train_model(recipe, tokens, data)
-    evaluate_model(recipe, run, tokens, data)
+    with recorded_flow(recipe, data):
+        tokens = build_corpus(recipe, data, workers)
+        overlap = report_overlap(recipe, tokens, data, workers)
+        run = train_model(recipe, tokens, data)
+        evaluate_model(recipe, run, tokens, data)
     render_overlap(overlap, tokens)  # again: now there are scores to split by it
     return render_report(run)

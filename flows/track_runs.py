@@ -1,29 +1,25 @@
 """What MLflow is told: one run per corpus, training and evaluation, tied by the corpus hash."""
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from corpus.atomic import write_bytes
 from corpus.manifest import MANIFEST, Manifest, read_manifest
 from corpus.runtime import Runtime
-from corpus.stage import Inputs
+from corpus.shards import read_rows
+from corpus.stage import Inputs, data_shards
 from crawler.pages import stage as crawl
 from crawler.pages.settings import CrawlConfig
 from flows.corpora.summary import CORPUS_STAGES, corpus_hash, lineage
 from flows.recipe import Recipe
+from flows.recorded_flow import current_flow, current_parent, tracker_for
 from model import launch
 from model.settings import RunConfig
-from model.tracking import Tracker, local_uri, open_tracker
+from model.tracking.run_record import Dataset, Details
+from model.tracking.tracker import Tracker
 
 # Present once a finished folder is recorded, so that a run killed in between records it later.
 _RECORDED = ".recorded"
-
-
-def tracker_for(data: Path) -> Tracker:
-    """MLflow where MLFLOW_TRACKING_URI says, or else on SQLite in the data folder."""
-    return open_tracker(os.environ.get("MLFLOW_TRACKING_URI") or local_uri(data))
 
 
 def track_corpus(recipe: Recipe, tokens: Path, data: Path) -> None:
@@ -67,13 +63,15 @@ def _record_corpus(tags: Mapping[str, str], tokens: Path, data: Path) -> None:
     _record_once(tokens, "corpus", tags, tokens, data, params, metrics)
 
 
-def track_scores(recipe: Recipe, scores: Path, tokens: Path, data: Path) -> None:
-    """Record an evaluation: the scores, and the run that they are of."""
+def track_scores(
+    recipe: Recipe, scores: Path, tokens: Path, data: Path, samples: Path | None = None
+) -> None:
+    """Record an evaluation: the scores, the run that they are of, and what it wrote."""
     manifest = read_manifest(scores)
     params = {"run": manifest.inputs["run"].path, **manifest.config}
-    _record_once(
-        scores, "scores", {"recipe": recipe.name}, tokens, data, params, _metrics(manifest)
-    )
+    tags, metrics = {"recipe": recipe.name}, _metrics(manifest)
+    texts = {} if samples is None else {"samples.md": _samples_page(samples)}
+    _record_once(scores, "scores", tags, tokens, data, params, metrics, texts=texts)
 
 
 def track_overlap(
@@ -88,25 +86,43 @@ def track_overlap(
 
 def tracked_training(config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Manifest:
     """The training stage, followed live by MLflow; a restart goes on in the same MLflow run."""
-    data = output.parents[1]
-    with tracker_for(data).follow(
-        "train",
-        output,
-        f"train {output.name}",
-        _tags("train", inputs["tokens"], output),
-        {**config.model.model_dump(), **config.train.model_dump()},
-        runtime.progress,
-    ) as progress:
-        return launch.run(config, inputs, output, replace(runtime, progress=progress))
+    data, tokens = output.parents[1], inputs["tokens"]
+    tracker, flow = tracker_for(data), current_flow()
+    tracker.send_unsent(data)
+    adopt_flow(tracker, output)
+    tags = _tags("train", tokens, output)
+    dataset = Dataset(name="webtext", digest=corpus_hash(tokens), source=str(tokens.resolve()))
+    details = Details(dataset=dataset, parent=current_parent())
+    if flow is not None:
+        tags["recipe"] = flow.recipe.name
+        texts = {"recipe.json": flow.recipe.model_dump_json(indent=2)}
+        details = details.model_copy(
+            update={"texts": texts, "model": f"webtext-{flow.recipe.name}"}
+        )
+    params = {**config.model.model_dump(), **config.train.model_dump()}
+    name = f"train {output.name}"
+    with tracker.follow("train", output, name, tags, params, runtime.progress, details):
+        return launch.run(config, inputs, output, runtime)
+
+
+def adopt_flow(tracker: Tracker, folder: Path) -> None:
+    """Nest what comes now where the training in `folder` is nested, if an earlier flow began it."""
+    flow, begun_in = current_flow(), tracker.parent_of(folder)
+    if flow is not None and begun_in is not None:
+        flow.parent = begun_in
 
 
 def tracked_crawl(config: CrawlConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Manifest:
     """The crawl, followed live by MLflow; a restart goes on in the same MLflow run."""
+    data = output.parents[1]
     tags = {"kind": "crawl", "folder": str(output)}
-    with tracker_for(output.parents[1]).follow(
-        "crawl", output, f"crawl {output.name}", tags, config.model_dump(), runtime.progress
-    ) as progress:
-        return crawl.run(config, inputs, output, replace(runtime, progress=progress))
+    details = Details(parent=current_parent())
+    name = f"crawl {output.name}"
+    tracker = tracker_for(data)
+    tracker.send_unsent(data)
+    params = config.model_dump()
+    with tracker.follow("crawl", output, name, tags, params, runtime.progress, details):
+        return crawl.run(config, inputs, output, runtime)
 
 
 def _record_once(
@@ -118,13 +134,22 @@ def _record_once(
     params: dict[str, object],
     metrics: dict[str, float],
     files: Sequence[Path] = (),
+    texts: Mapping[str, str] | None = None,
 ) -> None:
+    tracker = tracker_for(data)
+    tracker.send_unsent(data)
     if (folder / _RECORDED).exists():
         return
     tags = {**tags, **_tags(kind, tokens, folder)}
     name = f"{kind} {folder.name}"
-    if tracker_for(data).record_run(name, tags, params, metrics, [folder / MANIFEST, *files]):
+    details = Details(parent=current_parent(), texts=dict(texts or {}))
+    if tracker.record_run(name, tags, params, metrics, [folder / MANIFEST, *files], details):
         write_bytes(folder / _RECORDED, b"")
+
+
+def _samples_page(samples: Path) -> str:
+    rows = (row for path in data_shards(samples) for row in read_rows(path))
+    return "\n\n---\n\n".join(f"**{row['prompt']}**{row['text']}" for row in rows)
 
 
 def _tags(kind: str, tokens: Path, folder: Path) -> dict[str, str]:

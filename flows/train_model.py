@@ -4,7 +4,9 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.corpora.find_weights import find_weights
 from flows.recipe import Recipe
+from flows.recorded_flow import recorded_flow
 from flows.run_stage import Stage, run_stage
 from flows.track_runs import tracked_training
 from model import launch
@@ -22,6 +24,11 @@ def train_model(recipe: Recipe, tokens: Path, data: Path) -> Path:
 
     Raises:
         WebtextError: training failed; the last checkpoint is kept.
+        TrainingStoppedError: it was asked to stop; the last checkpoint is that of the last step.
     """
+    inputs = {"tokens": tokens}
+    if recipe.train.init_from is not None:
+        inputs["weights"] = find_weights(data, recipe.train.init_from)
     config = RunConfig(model=recipe.model, train=recipe.train)
-    return run_stage(RUN, config, {"tokens": tokens}, data)
+    with recorded_flow(recipe, data):
+        return run_stage(RUN, config, inputs, data)

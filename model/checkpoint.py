@@ -1,32 +1,31 @@
-"""Checkpoints: a folder with weights, shape and vocabulary; and the state a run resumes from."""
+"""A checkpoint: a Hugging Face GPT-2 folder with weights, shape, vocabulary and model card.
 
-import pickle
-import re
+`transformers` loads what is written here, and what it or the hub has of GPT-2 is read here.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from corpus.atomic import atomic_path, write_bytes
-from corpus.errors import WebtextError
 from corpus.tokenizer import Tokenizer
 from model.gpt2 import GPT2
+from model.hugging_face.config import (
+    CONFIG,
+    read_config,
+    unusable,
+    write_companions,
+    write_config,
+)
+from model.hugging_face.layout import from_published, to_published
+from model.hugging_face.model_card import NO_FACTS, CardFacts, write_card
+from model.hugging_face.weight_files import WEIGHTS, read_weight_files
 from model.settings import GPT2Config
+from model.tensor_file import write_tensors
 
 CHECKPOINT = "checkpoint"
-TRAINING_STATE = "training_state.pt"
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
-
-# The output layer is the embedding itself: stored once, under the embedding's name.
-_TIED = "lm_head.weight"
-# Constants that some copies of OpenAI's weights carry along.
-_CAUSAL_MASK = re.compile(r"h\.\d+\.attn\.(masked_)?bias")
 
 
 @dataclass(frozen=True)
@@ -36,91 +35,70 @@ class Checkpoint:
     model: GPT2
     tokenizer: Tokenizer
     step: int
-    """Optimizer steps behind the weights; 0 where the file does not say."""
-
-
-class TrainingState(TypedDict):
-    """All that a run needs to go on as if nothing had happened: tensors and plain data."""
-
-    step: int
-    """Optimizer steps done; the order of the windows and the dropout follow from it."""
-    model: dict[str, Tensor]
-    optimizer: dict[str, object]
+    """Optimizer steps behind the weights; 0 where the folder does not say."""
 
 
 def save_checkpoint(folder: Path, model: GPT2, tokenizer: Tokenizer, step: int) -> None:
-    """Write `model` for use; each file atomically, the weights with their step in one file."""
+    """Write `model`, on any device, as `save_weights` does."""
+    weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    save_weights(folder, weights, model.config, tokenizer, step)
+
+
+def save_weights(
+    folder: Path,
+    weights: Mapping[str, Tensor],
+    config: GPT2Config,
+    tokenizer: Tokenizer,
+    step: int,
+    facts: CardFacts = NO_FACTS,
+) -> None:
+    """Write a model for use, each file atomically; equal models are equal bytes.
+
+    `config.json` comes last, and one that is there goes first: with it the folder is whole.
+
+    Args:
+        folder: Where to.
+        weights: A state dict of `GPT2`, fp32 on the CPU; read one tensor at a time.
+        config: The model's shape.
+        tokenizer: Its vocabulary.
+        step: Optimizer steps behind the weights.
+        facts: What the model card can say of the training.
+
+    Raises:
+        WebtextError: no space left.
+    """
+    (folder / CONFIG).unlink(missing_ok=True)
     tokenizer.save(folder)
-    write_bytes(folder / CONFIG, model.config.model_dump_json(indent=2).encode())
-    weights = {name: w.contiguous() for name, w in model.state_dict().items() if name != _TIED}
-    with atomic_path(folder / WEIGHTS) as temporary:
-        # One key only: safetensors writes several in random order, and equal weights must be
-        # equal bytes.
-        save_file(weights, temporary, metadata={"step": str(step)})
+    write_companions(folder, config, tokenizer)
+    write_card(folder, config, step, facts)
+    write_tensors(folder / WEIGHTS, to_published(weights, config))
+    write_config(folder, config, tokenizer, step)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint folder.
-
-    Weights with OpenAI's names load too, with the causal masks that some files hold ignored.
+    """Read a checkpoint folder, or a GPT-2 of Hugging Face's hub or `transformers`.
 
     Raises:
-        WebtextError: a file is missing, truncated, or does not fit the others.
+        WebtextError: a file is missing, damaged or does not fit the others; the model is no
+            GPT-2, or its weights are pickled.
     """
-    try:
-        config = GPT2Config.model_validate_json((folder / CONFIG).read_bytes())
-        weights, step = _read_weights(folder / WEIGHTS)
-    except FileNotFoundError as exc:
-        raise _unusable(folder, f"{exc.filename or WEIGHTS} is missing") from exc
-    except ValidationError as exc:
-        raise _unusable(folder, f"{CONFIG}: {exc.errors()[0]['msg']}") from exc
-    except SafetensorError as exc:
-        raise _unusable(folder, f"{WEIGHTS} is damaged: {exc}") from exc
+    config, step = read_config(folder)
+    weights = load_weights(folder)
     tokenizer = Tokenizer.load(folder)
     if tokenizer.vocab_size != config.vocab_size:
         reason = f"{tokenizer.vocab_size} tokens, but {config.vocab_size} rows of embeddings"
-        raise _unusable(folder, reason)
-    model = GPT2(config)
-    try:
-        model.load_state_dict(weights | {_TIED: weights.get("wte.weight", torch.empty(0))})
-    except RuntimeError as exc:
-        raise _unusable(folder, f"{WEIGHTS} does not fit {CONFIG}: {exc}") from exc
+        raise unusable(folder, reason)
+    with torch.device("meta"):  # no random weights first, nor memory for them
+        model = GPT2(config)
+    model.load_state_dict(weights, assign=True)
     return Checkpoint(model.eval(), tokenizer, step)
 
 
-def save_state(path: Path, state: TrainingState) -> None:
-    """Write a run's state: weights, optimizer and step under one name, or not at all."""
-    with atomic_path(path) as temporary:
-        torch.save(dict(state), temporary)
-
-
-def load_state(path: Path) -> TrainingState | None:
-    """Read a run's state, tensors on the CPU; None if there is none.
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """The state dict of `GPT2` that a checkpoint folder holds: fp32, padded, on the CPU.
 
     Raises:
-        WebtextError: the file is damaged.
+        WebtextError: as `load_checkpoint`.
     """
-    if not path.is_file():
-        return None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return TrainingState(step=state["step"], model=state["model"], optimizer=state["optimizer"])
-    except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as exc:
-        raise WebtextError(
-            f"the training state {path} is damaged: {exc}",
-            hint=f"Remove {path.parent} to train from the beginning.",
-        ) from exc
-
-
-def _read_weights(path: Path) -> tuple[dict[str, Tensor], int]:
-    with safe_open(path, framework="pt") as file:
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 no dict
-        step = int((file.metadata() or {}).get("step", 0))
-    return {name: w for name, w in weights.items() if not _CAUSAL_MASK.fullmatch(name)}, step
-
-
-def _unusable(folder: Path, reason: str) -> WebtextError:
-    return WebtextError(
-        f"{folder} is no usable checkpoint: {reason}",
-        hint="Give the checkpoint folder of a finished run, or run `webtext train` again.",
-    )
+    config, _ = read_config(folder)
+    return from_published(read_weight_files(folder), config, folder)

@@ -1,7 +1,8 @@
 """GPT-2 as published: pre-norm transformer blocks, learnt positions, tied embeddings.
 
 Shapes: B sequences, T tokens, C = n_embd, H heads of D = C / H, V = vocab_size. Modules carry the
-names of OpenAI's checkpoints and weights their layout, so published weights load without a map.
+names of OpenAI's checkpoints; the matrices of `nn.Linear` are the transposes of theirs, which
+`model.checkpoint` turns at the door.
 """
 
 import math
@@ -10,25 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.linear_loss import linear_cross_entropy
 from model.settings import GPT2Config
 
 _INIT_STD = 0.02
-
-
-class Conv1D(nn.Module):
-    """A linear layer whose weight is (inputs, outputs), as GPT-2 stores it: y = x @ W + b.
-
-    `nn.Linear` stores the transpose; weights cross between the two with `.T`.
-    """
-
-    def __init__(self, num_inputs: int, num_outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(num_inputs, num_outputs))
-        self.bias = nn.Parameter(torch.zeros(num_outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., inputs) to (..., outputs)."""
-        return F.linear(x, self.weight.T, self.bias)
 
 
 class Attention(nn.Module):
@@ -38,8 +24,8 @@ class Attention(nn.Module):
         super().__init__()
         self.n_head = config.n_head
         self.dropout = config.dropout
-        self.c_attn = Conv1D(config.n_embd, 3 * config.n_embd)
-        self.c_proj = Conv1D(config.n_embd, config.n_embd)
+        self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)
+        self.c_proj = nn.Linear(config.n_embd, config.n_embd)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) to (B, T, C)."""
@@ -56,8 +42,8 @@ class MLP(nn.Module):
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
-        self.c_fc = Conv1D(config.n_embd, 4 * config.n_embd)
-        self.c_proj = Conv1D(4 * config.n_embd, config.n_embd)
+        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd)
+        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) to (B, T, C)."""
@@ -87,16 +73,14 @@ class GPT2(nn.Module):
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.config = config
-        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        self.wte = nn.Embedding(config.padded_vocab_size, config.n_embd)
         self.wpe = nn.Embedding(config.block_size, config.n_embd)
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd)
-        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
-        self.lm_head.weight = self.wte.weight
         self._init_weights()
 
-    def forward(self, ids: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, ids: Tensor, targets: Tensor | None = None) -> Tensor:
         """Predict each next token.
 
         Args:
@@ -104,7 +88,21 @@ class GPT2(nn.Module):
             targets: (B, T) the tokens that follow each of `ids`.
 
         Returns:
-            Logits (B, T, V), and the mean cross-entropy in nats if there are targets.
+            The mean cross-entropy in nats where there are targets: the logits of all positions are
+            never held at once. Without targets the logits (B, T, V).
+
+        Raises:
+            ValueError: more tokens than `block_size`.
+        """
+        x = self.hidden(ids)
+        if targets is None:
+            return self.logits(x)
+        return linear_cross_entropy(
+            x.flatten(0, 1), self.wte.weight, targets.flatten(), self.config.vocab_size
+        )
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """What the output layer reads: (B, T) ids to (B, T, C), after the last layer norm.
 
         Raises:
             ValueError: more tokens than `block_size`.
@@ -116,25 +114,23 @@ class GPT2(nn.Module):
         x = self.drop(self.wte(ids) + self.wpe(positions))  # (B, T, C)
         for block in self.h:
             x = block(x)
-        logits = self.lm_head(self.ln_f(x))  # (B, T, V)
-        if targets is None:
-            return logits, None
-        loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
-        return logits, loss
+        return self.ln_f(x)
 
-    @property
-    def num_parameters(self) -> int:
-        """Trainable numbers, positions included; the tied embedding counts once."""
-        return sum(parameter.numel() for parameter in self.parameters())
+    def logits(self, hidden: Tensor) -> Tensor:
+        """The tied output layer: what `hidden` returns, or a part of it, to (..., V)."""
+        return F.linear(hidden, self.wte.weight)[..., : self.config.vocab_size]
 
     def _init_weights(self) -> None:
         # Every block adds to the residual stream twice, so its N = 2 * n_layer last layers
         # begin 1 / sqrt(N) smaller (paper section 2.3).
         residual_std = _INIT_STD / math.sqrt(2 * self.config.n_layer)
         for name, module in self.named_modules():
-            if isinstance(module, Conv1D):
+            if isinstance(module, nn.Linear):
                 std = residual_std if name.endswith("c_proj") else _INIT_STD
                 nn.init.normal_(module.weight, std=std)
-        nn.init.normal_(self.wte.weight, std=_INIT_STD)
+                nn.init.zeros_(module.bias)
+        with torch.no_grad():
+            self.wte.weight[: self.config.vocab_size].normal_(std=_INIT_STD)
+            self.wte.weight[self.config.vocab_size :].zero_()
         # OpenAI's code: positions begin at half the spread of tokens.
         nn.init.normal_(self.wpe.weight, std=_INIT_STD / 2)

@@ -1,19 +1,31 @@
 """Stage "run": tokens to a trained model, by a trainer process that we start and watch."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from corpus.atomic import write_bytes
 from corpus.child import run_child
+from corpus.errors import WebtextError
 from corpus.manifest import Manifest
 from corpus.runtime import Runtime
-from corpus.stage import Inputs, StageWriter
+from corpus.stage import Inputs, StageWriter, describe_input
 from model.metrics import Metrics, read_training
-from model.settings import CONFIG_FILE, RunConfig
+from model.settings import CONFIG_FILE, RunConfig, TrainConfig
+from model.stopped import TrainingStoppedError
+from model.training.adopt_steps import adopt_steps
+from model.training.attempts import forget_failure, remembered_failure
+from model.training.training_state import link_final, newest, run_identity
 
 LIBRARIES = ("webtext", "torch")
 
+logger = logging.getLogger(__name__)
+
 _LOG = "train.log"
+_MAX_RESTARTS = 3
+# A step may take minutes on a CPU, and ends before its checkpoint is written.
+_STOP_WITHIN_S = 600.0
 
 
 def run(config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Manifest:
@@ -21,42 +33,70 @@ def run(config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Ma
 
     Args:
         config: The recipe's `[model]` and `[train]`.
-        inputs: "tokens": the folder of the tokens stage.
-        output: Gets checkpoint/, metrics.jsonl, train.log and training_state.pt.
+        inputs: "tokens": the folder of the tokens stage; "weights": a checkpoint folder to start
+            from, where the recipe names one.
+        output: Gets checkpoint/, checkpoints/, metrics.jsonl and train.log.
         runtime: Where to report; the trainer has processes of its own.
 
     Raises:
-        WebtextError: the trainer failed; the message ends with its log.
+        WebtextError: the trainer failed; the message says why, or ends with its log.
+        TrainingStoppedError: it was asked to stop.
     """
     writer = StageWriter("run", config, inputs, output)
     write_bytes(output / CONFIG_FILE, config.model_dump_json().encode())
-    paths = {"--config": output / CONFIG_FILE, "--tokens": inputs["tokens"], "--output": output}
-    arguments = [str(part) for pair in paths.items() for part in pair]
-    steps, num_parameters = config.train.steps, 0
-    runtime.progress.start(steps, "steps")
-    command = [*_module(config.train.processes), *arguments]
-    for message in run_child(command, output / _LOG, _environment(config.train.processes)):
-        if message["event"] == "start":
+    forget_failure(output)
+    start = inputs.get("weights")
+    adopt_steps(describe_input(inputs["tokens"]).hash, run_identity(config, start), output)
+    num_parameters = 0
+    for message in _messages(config, inputs, output):
+        if message["event"] == "start":  # also after a restart, which goes back to a checkpoint
             num_parameters = message["parameters"]
+            runtime.progress.start(config.train.steps, "steps")
             runtime.progress.advance(message["step"])
+        elif message["event"] == "stopped":
+            raise TrainingStoppedError(output, message["step"])
         else:
             runtime.progress.advance(note=_note(message))
+    link_final(output)
     metrics = read_training(output)
     return writer.finish(
-        steps,
+        config.train.steps,
         num_out=metrics[-1]["step"],
         libraries=LIBRARIES,
         figures={"num_parameters": num_parameters, **_figures(config, metrics)},
+        problems=_problems(metrics),
     )
 
 
-def _module(processes: int) -> list[str]:
-    if processes == 1:
+def _messages(config: RunConfig, inputs: Inputs, output: Path) -> Iterator[dict]:
+    paths = {"--config": output / CONFIG_FILE, "--tokens": inputs["tokens"], "--output": output}
+    if "weights" in inputs:
+        paths["--weights"] = inputs["weights"]
+    arguments = [str(part) for pair in paths.items() for part in pair]
+    command = [*_module(config.train), *arguments]
+    environment = _environment(config.train.processes)
+    try:
+        yield from run_child(command, output / _LOG, environment, _STOP_WITHIN_S)
+    except WebtextError as exc:
+        raise remembered_failure(output) or exc from exc
+    except KeyboardInterrupt:
+        found = newest(output)
+        if found is None:
+            raise
+        raise TrainingStoppedError(output, int(found.name.rpartition("-")[2])) from None
+
+
+def _module(config: TrainConfig) -> list[str]:
+    if config.runner == "ray":
+        return ["model.train_on_ray"]
+    if config.processes == 1:
         return ["model.train"]
     return [
         "torch.distributed.run",
         "--standalone",
-        f"--nproc-per-node={processes}",
+        f"--nproc-per-node={config.processes}",
+        f"--max-restarts={_MAX_RESTARTS}",
+        f"--shutdown-timeout={_STOP_WITHIN_S:.0f}",
         "-m",
         "model.train",
     ]
@@ -78,11 +118,23 @@ def _note(metrics: dict) -> str:
 def _figures(config: RunConfig, metrics: list[Metrics]) -> dict[str, int | float | str]:
     tokens_per_step = config.train.batch_size * config.model.block_size
     rates = sorted(line["tokens_per_s"] for line in metrics)
+    last = metrics[-1]
     figures: dict[str, int | float | str] = {
-        "num_tokens_seen": metrics[-1]["step"] * tokens_per_step,
-        "loss": metrics[-1]["loss"],
+        "num_tokens_seen": last["step"] * tokens_per_step,
+        "loss": last["loss"],
         "tokens_per_s": rates[len(rates) // 2],
+        "memory_gb": last["memory_gb"],
     }
-    if "val_loss" in metrics[-1]:
-        figures["val_loss"] = metrics[-1]["val_loss"]
+    if "val_loss" in last:
+        figures["val_loss"] = last["val_loss"]
+    if "mfu" in last:
+        figures["mfu"] = last["mfu"]
     return figures
+
+
+def _problems(metrics: list[Metrics]) -> list[str]:
+    skipped = [line["step"] for line in metrics if "skipped" in line]
+    if not skipped:
+        return []
+    steps = ", ".join(map(str, skipped[:20]))
+    return [f"the updates of {len(skipped)} steps were skipped as outliers: {steps}"]

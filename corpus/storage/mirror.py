@@ -168,9 +168,9 @@ def _withdraw_here(folder: Path, bucket: Bucket, key: str) -> None:
 
 def _files(folder: Path) -> list[str]:
     """The files of a stage's folder but its records: shards, and what was added since."""
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    names = (path.relative_to(folder).as_posix() for path in paths if path.name[0] != ".")
-    return sorted(set(names) - _RECORDS)
+    names = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    shown = {name.as_posix() for name in names if not any(part[0] == "." for part in name.parts)}
+    return sorted(shown - _RECORDS)
 
 
 def _merge_lists(root: Path, bucket: Bucket, *, send: bool) -> None:

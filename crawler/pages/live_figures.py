@@ -47,7 +47,7 @@ class MetricsLog:
         """Add a line, if the last one is `every_s` seconds old."""
         step = math.ceil(time.monotonic() - self._began)
         if step >= self._last_step + every_s:
-            append_metrics(self._folder, {"step": step, **figures})
+            append_metrics(self._folder, {"step": step, "time": time.time(), **figures})
             self._last_step = step
 
 

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from flows.commands.corpus import corpus_app
+from flows.commands.export import export
 from flows.commands.flow_session import flow_session
+from flows.commands.memorisation import memorisation
 from flows.commands.options import (
     CORES,
     DATA,
@@ -23,6 +25,9 @@ from flows.commands.options import (
     with_extends,
 )
 from flows.commands.overlap import overlap
+from flows.commands.sample import sample
+from flows.commands.scaling import scaling
+from flows.commands.training import train
 from flows.corpora.summary import CorpusStage
 
 # Commands import their flows when they run: Prefect and torch take seconds, `--help` should not,
@@ -135,27 +140,7 @@ def harvest(
 app.command()(overlap)
 
 
-@app.command()
-def train(
-    recipe: RecipeName,
-    corpus: Annotated[str, typer.Option(help="A tokens folder, or the beginning of its hash.")],
-    data: Data = DATA,
-    overrides: Overrides = None,
-) -> None:
-    """Train a GPT-2 on a corpus.
-
-    A stopped training goes on at its last checkpoint.
-    """
-    from flows.corpora.catalog import find_corpus
-    from flows.recipe import load_recipe
-
-    loaded = load_recipe(recipe, overrides)
-    tokens = find_corpus(data, corpus)
-    with flow_session(console, data):
-        from flows.train_model import train_model
-
-        folder = train_model(loaded, tokens, data)
-    console.print(f"checkpoint: {folder / 'checkpoint'}")
+app.command()(train)
 
 
 @app.command()
@@ -187,25 +172,10 @@ def evaluate(
     console.print(f"scores: {scores}")
 
 
-@app.command()
-def sample(
-    run: RunName,
-    prompt: Annotated[str, typer.Option(help="Text to go on from; empty: a new document.")] = "",
-    data: Data = DATA,
-    overrides: Overrides = None,
-) -> None:
-    """Let a trained model write."""
-    from corpus.storage.files import fetch_files
-    from flows.corpora.catalog import find_run
-    from flows.recipe import load_recipe
-    from model.checkpoint import load_checkpoint
-    from model.sample import sample_text
-
-    config = load_recipe("webtext", overrides).sample
-    folder = find_run(data, run)
-    fetch_files(folder)
-    checkpoint = load_checkpoint(folder / "checkpoint")
-    console.print(prompt + sample_text(checkpoint, prompt, config), markup=False)
+app.command()(sample)
+app.command()(memorisation)
+app.command()(scaling)
+app.command()(export)
 
 
 @app.command()

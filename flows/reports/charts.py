@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 from matplotlib.typing import RcKeyType
 
 _INK, _MUTED, _BLUE, _ORANGE = "#1f2937", "#9ca3af", "#2563eb", "#d97706"
@@ -76,22 +77,56 @@ def loss_curve(
         return _svg(figure)
 
 
-def overlap_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
+def overlap_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], up_to: float = 100) -> str:
     """Paper figure 5: what share of a text set's examples has at most so much overlap.
 
     Args:
         curves: By text set, percentages of n-grams found, ascending, and of examples.
+        up_to: The highest percentage of n-grams shown.
     """
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8, 3.6), layout="constrained")
         axes = figure.subplots()
         for name, (overlap, examples) in curves.items():
             axes.step([0, *overlap, 100], [0, *examples, 100], where="post", label=name)
-        axes.set_xlim(0, 100)
+        axes.set_xlim(0, up_to)
         axes.set_ylim(0, 101)
         axes.set_xlabel("n-grams of an example that are in the training split (%)")
         axes.set_ylabel("examples (%)")
         figure.legend(frameon=False, loc="outside right upper")
+        return _svg(figure)
+
+
+def scaling_chart(
+    num_parameters: Sequence[int],
+    perplexities: Mapping[str, Sequence[float]],
+    lines: Mapping[str, Sequence[float]],
+) -> str:
+    """Paper figure 4: perplexity against size, with the line that fits dashed.
+
+    Args:
+        num_parameters: Sizes, without embeddings, ascending.
+        perplexities: By split, of each size.
+        lines: By split, what the fit says of each size.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        axes = figure.subplots()
+        # A power law is a straight line here, and as in the paper the ticks are the sizes.
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for (split, values), colour in zip(perplexities.items(), (_ORANGE, _BLUE), strict=True):
+            axes.plot(num_parameters, values, color=colour, marker="o", markersize=5, label=split)
+            axes.plot(num_parameters, lines[split], color=colour, linestyle="--", linewidth=1)
+        axes.set_xticks(num_parameters, [f"{count / 1e6:.3g} M" for count in num_parameters])
+        axes.set_xticks([], minor=True)
+        # Perplexities of one family lie within a factor of a few: powers of ten would be one tick.
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:,.4g}")
+        axes.set_xlabel("parameters, without embeddings")
+        axes.set_ylabel("perplexity per token")
+        axes.legend(frameon=False)
         return _svg(figure)
 
 

@@ -33,7 +33,7 @@ REJECT_KEYS: Final[Mapping[str, RejectKey]] = {
 }
 """The stages that hold text, and what their rejects are called by."""
 
-DERIVED: Final = ("ngrams", "overlap", "matches")
+DERIVED: Final = ("ngrams", "overlap", "matches", "memorisation")
 """Stages that are withdrawn with a corpus: they measure it, hold its n-grams, or quote it."""
 
 WITHDRAWING: Final = ".withdrawing.json"

@@ -8,7 +8,7 @@ import pytest
 from corpus.errors import UsageError
 from corpus.manifest import is_finished, read_manifest
 from corpus.settings import Section
-from corpus.stage import StageWriter, data_shards, describe_input, reject
+from corpus.stage import StageWriter, data_shards, describe_input, describe_shards, reject
 
 SCHEMA = pa.schema([("url", pa.string())])
 
@@ -45,6 +45,28 @@ def test_the_same_rows_make_the_same_hash(tmp_path: Path):
     write_stage(tmp_path / "one")
     write_stage(tmp_path / "two")
     assert read_manifest(tmp_path / "one").hash == read_manifest(tmp_path / "two").hash
+
+
+def test_hidden_files_and_folders_are_no_part_of_a_stage(tmp_path: Path):
+    folder = tmp_path / ".hidden" / "stage"  # what lies above it does not matter
+    write_stage(folder)
+    before = describe_shards(folder)
+    (folder / ".step-00000250.tmp").mkdir()
+    (folder / ".step-00000250.tmp" / "model.safetensors").touch()
+    (folder / ".part").touch()
+    assert describe_shards(folder) == before
+    assert len(before) == 2
+
+
+def test_a_training_s_checkpoints_do_not_change_its_hash(tmp_path: Path):
+    for name in ("checkpoint", "checkpoints/step-00000250"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "model.safetensors").touch()
+    kinds = {shard.name: shard.kind for shard in describe_shards(tmp_path)}
+    assert kinds == {
+        "checkpoint/model.safetensors": "data",
+        "checkpoints/step-00000250/model.safetensors": "lineage",
+    }
 
 
 def test_an_input_is_known_by_its_bytes_whatever_it_is_called(tmp_path: Path):

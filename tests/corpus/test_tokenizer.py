@@ -53,6 +53,10 @@ def as_tiktoken(tokenizer: Tokenizer) -> tiktoken.Encoding:
     return tiktoken.Encoding("ours", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens=special)
 
 
+def read_json(folder: Path) -> dict:
+    return json.loads((folder / HUGGING_FACE).read_bytes())
+
+
 @pytest.fixture(scope="module")
 def published(real_data: Path) -> Tokenizer:
     return Tokenizer.load(real_data / "gpt2_bpe")
@@ -95,6 +99,56 @@ def test_transformers_reads_the_folder(trained, trained_folder, monkeypatch):
         assert peer(text)["input_ids"] == trained.encode(text)
         assert peer.decode(trained.encode(text)) == text
     assert (peer.eos_token_id, peer.vocab_size) == (trained.end_of_text, trained.vocab_size)
+
+
+@pytest.mark.parametrize("names", [("vocab.json", "merges.txt"), (HUGGING_FACE,)])
+def test_hugging_face_s_files_are_the_same_vocabulary(trained, trained_folder, tmp_path, names):
+    openai_s = (HUGGING_FACE,) if names == (HUGGING_FACE,) else (ENCODER, MERGES)
+    for theirs, ours in zip(names, openai_s, strict=True):
+        (tmp_path / theirs).write_bytes((trained_folder / ours).read_bytes())
+    loaded = Tokenizer.load(tmp_path)
+    assert loaded == trained
+    assert loaded.fingerprint == trained.fingerprint
+
+
+def test_merges_written_as_pairs_are_read(trained, trained_folder, tmp_path):
+    tokenizers.Tokenizer.from_file(str(trained_folder / HUGGING_FACE)).save(
+        str(tmp_path / HUGGING_FACE)
+    )
+    assert isinstance(read_json(tmp_path)["model"]["merges"][0], list)
+    assert Tokenizer.load(tmp_path) == trained
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "reason"),
+    [
+        ("model", {"type": "Unigram"}, "no plain BPE, but Unigram"),
+        ("model", {"ignore_merges": True}, "no plain BPE"),
+        ("pre_tokenizer", {"add_prefix_space": True}, "does not split texts as GPT-2"),
+        ("pre_tokenizer", {"use_regex": False}, "does not split texts as GPT-2"),
+        ("pre_tokenizer", {"type": "Whitespace"}, "does not split texts as GPT-2"),
+    ],
+)
+def test_another_kind_of_tokenizer_is_refused(trained_folder, tmp_path, part, change, reason):
+    description = read_json(trained_folder)
+    description[part] |= change
+    (tmp_path / HUGGING_FACE).write_text(json.dumps(description))
+    with pytest.raises(WebtextError, match=reason):
+        Tokenizer.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"model": {"type": "BPE"}}'])
+def test_a_damaged_description_is_named_with_its_folder(tmp_path, content):
+    (tmp_path / HUGGING_FACE).write_text(content)
+    with pytest.raises(WebtextError, match=str(tmp_path)):
+        Tokenizer.load(tmp_path)
+
+
+def test_a_folder_that_lost_one_of_two_files_is_damaged(trained, tmp_path):
+    trained.save(tmp_path)
+    (tmp_path / MERGES).unlink()
+    with pytest.raises(WebtextError, match=MERGES):
+        Tokenizer.load(tmp_path)
 
 
 def test_saving_the_published_vocabulary_gives_the_published_bytes(

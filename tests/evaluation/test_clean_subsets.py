@@ -176,7 +176,7 @@ def last_word_by_hand(model, tokenizer, passage: str) -> tuple[float, bool]:
     words = passage.split(" ")
     target = tokenizer.encode(" " + words[-1])
     token_ids = torch.tensor((tokenizer.encode(" ".join(words[:-1])) + target)[-33:])
-    logprobs = F.log_softmax(model(token_ids[None, :-1])[0][0, -len(target) :], dim=-1)
+    logprobs = F.log_softmax(model(token_ids[None, :-1])[0, -len(target) :], dim=-1)
     picked = logprobs.gather(1, token_ids[-len(target) :, None])
     return -picked.double().sum().item(), logprobs.argmax(-1).tolist() == target
 

@@ -15,7 +15,7 @@ EOT = 256
 def naive(model, context: list[int], continuation: list[int]) -> tuple[float, bool]:
     """One pair alone, without padding, from the model's own full logits."""
     token_ids = torch.tensor([*(context or [EOT]), *continuation][-model.config.block_size - 1 :])
-    logits, _ = model(token_ids[None, :-1])
+    logits = model(token_ids[None, :-1])
     logprobs = F.log_softmax(logits[0, -len(continuation) :], dim=-1)
     targets = token_ids[-len(continuation) :]
     picked = logprobs.gather(1, targets[:, None]).double().sum().item()
@@ -44,7 +44,7 @@ def test_batched_pairs_score_as_each_alone(model, pairs):
 def test_greedy_is_true_for_what_the_model_would_say(model):
     context = [72, 101, 108]
     with torch.inference_mode():
-        best = int(model(torch.tensor([context]))[0][0, -1].argmax())
+        best = int(model(torch.tensor([context]))[0, -1].argmax())
     other = (best + 1) % 256
     scores = Scorer(model, EOT).loglikelihood([(context, [best]), (context, [other])])
     assert [score.is_greedy for score in scores] == [True, False]

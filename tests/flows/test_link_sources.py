@@ -116,7 +116,8 @@ def test_mlflow_and_prefect_hold_the_crawl_s_figures(build, tmp_path, prefect_se
     from mlflow import MlflowClient
     from prefect.client.orchestration import get_client
 
-    from model.tracking import EXPERIMENT, local_uri
+    from model.tracking.store import EXPERIMENT
+    from model.tracking.tracker import local_uri
 
     write_dump(tmp_path / "RS_1", [*ADDRESSES, "http://gone.example/"])
     pages = build('links.dumps=["RS_1"]')

@@ -293,7 +293,7 @@ def test_an_index_is_made_anew_and_what_quotes_the_corpus_goes(data, take_down, 
     from dedup.overlap import index
     from flows.corpora.catalog import finished
     from flows.corpora.summary import corpus_hash
-    from model.tracking import MLflowTracker
+    from model.tracking.tracker import MLflowTracker
 
     tokens, old_hash = data / "tokens" / "t1", corpus_hash(data / "tokens" / "t1")
     sources = {"documents": data / "unique" / "u1", "tokens": tokens}

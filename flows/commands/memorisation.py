@@ -1,0 +1,48 @@
+"""The command `webtext memorisation`: does a model repeat its training text?"""
+
+from typing import Annotated
+
+import typer
+
+from flows.commands.flow_session import flow_session
+from flows.commands.options import CORES, DATA, Data, Overrides, RunName, Workers, console
+
+
+def memorisation(
+    run: RunName,
+    recipe: Annotated[
+        str, typer.Option(help="Recipe with the sections to use: memorisation, sample, ngrams.")
+    ] = "webtext",
+    data: Data = DATA,
+    workers: Workers = CORES,
+    overrides: Overrides = None,
+) -> None:
+    """Does a trained model repeat its training text?
+
+    Lets it write texts, looks for their 8-grams in the training split, and compares them with
+    held-out documents: the paper's figure 5. The report marks the longest repeats, and names the
+    training documents that have them.
+    """
+    from flows.corpora.catalog import find_run
+    from flows.corpora.summary import lineage
+    from flows.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    folder = find_run(data, run)
+    with flow_session(console, data):
+        from flows.check_memorisation import check_memorisation
+
+        found = check_memorisation(loaded, folder, lineage(folder)["tokens"], data, workers)
+    from flows.corpora.tables import plain_table
+    from flows.reports.render_memorisation import PAGE, read_memorisation
+
+    result = read_memorisation(found)
+    labels = ("texts>", "without any %>", "under 1 %>", "median %>", "mean %>", "paper")
+    table = plain_table("overlap with train", *labels)
+    for name, row in result["overlap"].items():
+        shares = (row[key] for key in ("without_any", "under_1", "median", "mean"))
+        paper = ", ".join(f"{key} {value} %" for key, value in result["paper"][name].items())
+        table.add_row(name, f"{row['num_texts']:,}", *(f"{each:.2f}" for each in shares), paper)
+    console.print(table)
+    console.print(f"longest repeat: {result['longest_words']:,} words")
+    console.print(f"report: {found / PAGE}", soft_wrap=True)

@@ -1,0 +1,64 @@
+"""Which weights a name means: those of a run, finished or still training, or any others."""
+
+from pathlib import Path
+
+from corpus.errors import UsageError, WebtextError
+from corpus.manifest import is_finished
+from corpus.storage.files import fetch_files
+from model.checkpoint import CHECKPOINT
+from model.hub import resolve_weights
+from model.training.training_state import RUN_CHECKPOINTS, newest
+
+
+def find_weights(data: Path, name: str) -> Path:
+    """The checkpoint folder that `name` means; of a run that still trains, the newest one.
+
+    Args:
+        data: The data folder, in which runs are looked for.
+        name: A run's folder or the beginning of its id, a checkpoint or Hugging Face folder, or a
+            GPT-2 of the Hugging Face hub.
+
+    Raises:
+        UsageError: it means none of these, or several runs.
+        WebtextError: the run has no checkpoint yet, or the hub cannot be reached.
+    """
+    run = _find_run(data, name)
+    if run is None:
+        return _other_weights(data, name)
+    fetch_files(run)
+    if (run / CHECKPOINT).is_dir():
+        return run / CHECKPOINT
+    checkpoint = newest(run)
+    if checkpoint is None:
+        raise WebtextError(
+            f"the run {run} has no checkpoint yet",
+            hint="Wait for its first one (train.checkpoint_every says when), or name another run.",
+        )
+    return checkpoint
+
+
+def _find_run(data: Path, name: str) -> Path | None:
+    if _is_run(Path(name)):
+        return Path(name)
+    runs = sorted(path for path in (data / "runs").glob("*") if _is_run(path))
+    matches = [path for path in runs if path.name.startswith(name)]
+    if len(matches) > 1:
+        raise UsageError(
+            f"there is more than one run in {data / 'runs'} called {name}",
+            hint=f"Write more of its id: {', '.join(path.name for path in matches)}.",
+        )
+    return matches[0] if matches else None
+
+
+def _other_weights(data: Path, name: str) -> Path:
+    try:
+        return resolve_weights(name)
+    except UsageError as exc:
+        raise UsageError(
+            f"there is no run in {data / 'runs'}, no folder and no model of the hub called {name}",
+            hint=f"See: ls {data / 'runs'}. {exc.hint}",
+        ) from exc
+
+
+def _is_run(path: Path) -> bool:
+    return is_finished(path) or (path / RUN_CHECKPOINTS).is_dir() or (path / CHECKPOINT).is_dir()

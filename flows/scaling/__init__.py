@@ -1,0 +1,1 @@
+"""A family of sizes measured: the stage "scaling", and the line through its points."""

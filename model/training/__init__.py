@@ -1,0 +1,1 @@
+"""Training: the loop, its optimizer, its guard, and the checkpoints it resumes from."""

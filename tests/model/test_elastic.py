@@ -1,0 +1,193 @@
+"""A training survives what clusters do: lost, hanging and stopped processes, other world sizes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from corpus.metrics import read_metrics
+from corpus.runtime import Runtime
+from model.launch import run
+from model.settings import ModelConfig, RunConfig, TrainConfig
+from model.stopped import TrainingStoppedError
+from model.training.attempts import remembered_failure
+from model.training.training_state import newest, read_state
+
+SHAPE = ModelConfig(block_size=16, n_layer=2, n_head=2, n_embd=16)
+TRAIN = TrainConfig(
+    steps=400,
+    batch_size=8,
+    micro_batch_size=2,
+    lr=1e-2,
+    warmup_steps=5,
+    eval_every=100,
+    eval_windows=10,
+    checkpoint_every=5,
+    device="cpu",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread_in_children():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
+class Watcher:
+    """A progress that acts at some step."""
+
+    def __init__(self, step, act):
+        self.step, self.act, self.seen, self.starts = step, act, 0, 0
+
+    def start(self, total, unit):
+        self.starts += 1
+        self.seen = 0
+
+    def advance(self, count=1, note=""):
+        self.seen += count
+        if self.seen >= self.step and self.act:
+            act, self.act = self.act, None
+            act()
+
+    def report(self, figures):
+        pass
+
+
+def config(**changes):
+    return RunConfig(model=SHAPE, train=TRAIN.model_copy(update=changes))
+
+
+def train(tokens, output, progress=None, **changes):
+    runtime = Runtime(progress=progress) if progress else Runtime()
+    return run(config(**changes), {"tokens": tokens}, output, runtime)
+
+
+def newest_state(output):
+    found = newest(output)
+    assert found is not None
+    return read_state(found)
+
+
+def losses(output):
+    return [line["loss"] for line in read_metrics(output)]
+
+
+def weights(output):
+    return load_file(output / "checkpoint" / "model.safetensors")
+
+
+def assert_weights_close(one, two, tolerance):
+    ours, theirs = weights(one), weights(two)
+    assert ours.keys() == theirs.keys()
+    for name, weight in ours.items():
+        torch.testing.assert_close(theirs[name], weight, rtol=0, atol=tolerance)
+
+
+def trainers(output):
+    """Pids of the trainers that write `output`, by rank, torchrun's own process left out."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if str(output).encode() in words and b"torch.distributed.run" not in words:
+                variables = (folder / "environ").read_bytes().split(b"\0")
+                rank = next((v[5:] for v in variables if v.startswith(b"RANK=")), b"0")
+                found[int(rank)] = int(folder.name)
+        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def alone(tokens, tmp_path_factory):
+    """An undisturbed training by one process."""
+    output = tmp_path_factory.mktemp("alone")
+    train(tokens, output, steps=40)
+    return output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shard_optimizer", [False, True])
+def test_two_ranks_train_as_one_whoever_holds_the_optimizer(tokens, tmp_path, shard_optimizer):
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(tokens, one, steps=10)
+    train(tokens, two, steps=10, processes=2, shard_optimizer=shard_optimizer)
+    assert losses(two) == pytest.approx(losses(one), abs=1e-5)
+    assert_weights_close(one, two, 1e-5)
+
+
+@pytest.mark.slow
+def test_two_ranks_then_one_then_two_take_the_same_batches(alone, tokens, tmp_path):
+    for processes, last in ((2, 13), (1, 27), (2, 40)):
+        if last < 40:
+            watcher = Watcher(last, lambda: os.kill(trainers(tmp_path)[0], signal.SIGTERM))
+            with pytest.raises(TrainingStoppedError):
+                train(tokens, tmp_path, watcher, steps=40, processes=processes)
+            assert newest_state(tmp_path).world_size == processes
+        else:
+            train(tokens, tmp_path, steps=40, processes=processes)
+    assert losses(tmp_path) == pytest.approx(losses(alone), abs=1e-5)
+    assert_weights_close(alone, tmp_path, 1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_lost_rank_is_noticed_and_the_group_goes_on(alone, tokens, tmp_path, signal_number):
+    # A stopped process is alive: only the others' waiting for it, a minute at most, tells.
+    watcher = Watcher(20, lambda: os.kill(trainers(tmp_path)[1], signal_number))
+    started = time.monotonic()
+    train(tokens, tmp_path, watcher, steps=40, processes=2)
+    assert watcher.starts == 2
+    assert [line["step"] for line in read_metrics(tmp_path)] == list(range(1, 41))
+    assert losses(tmp_path) == pytest.approx(losses(alone), abs=1e-5)
+    assert time.monotonic() - started < 280  # no half-hour time-out of anybody's
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_trainer_that_is_asked_to_stop_saves_and_says_how_to_go_on(tokens, tmp_path, number):
+    path = tmp_path / "config.json"
+    path.write_text(config(steps=1_000_000).model_dump_json())
+    arguments = ["--config", path, "--tokens", tokens, "--output", tmp_path / "run"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "model.train", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        # A background shell's children ignore Ctrl-C otherwise.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while len(read_metrics(tmp_path / "run")) < 7:
+        time.sleep(0.1)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    step = newest_state(tmp_path / "run").step
+    assert f"stopped after step {step}, which is saved; resume with: " in said
+    assert f"-m model.train --config {path}" in said
+    assert len(read_metrics(tmp_path / "run")) == step
+
+
+@pytest.mark.slow
+def test_a_failure_that_stays_is_not_repeated(tokens, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(config().model_dump_json())
+    # Two processes pass the recipe's check, and torchrun is told to start three.
+    command = ["--standalone", "--nproc-per-node=3", "--max-restarts=3", "-m", "model.train"]
+    arguments = ["--config", path, "--tokens", tokens, "--output", tmp_path]
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *command, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.returncode != 0
+    reason = "is not a multiple of micro_batch_size x processes (2 x 3)"
+    failure = remembered_failure(tmp_path)
+    assert failure is not None
+    assert reason in failure.message

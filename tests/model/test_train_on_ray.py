@@ -1,0 +1,37 @@
+"""`--runner ray` trains the same model under Ray Train, on workers of a local Ray."""
+
+import pytest
+
+from corpus.metrics import read_metrics
+from corpus.runtime import Runtime
+from model.launch import run
+from model.settings import ModelConfig, RunConfig, TrainConfig
+
+pytest.importorskip("ray")
+
+SHAPE = ModelConfig(block_size=16, n_layer=1, n_head=2, n_embd=16)
+TRAIN = TrainConfig(
+    steps=12,
+    batch_size=8,
+    micro_batch_size=4,
+    lr=1e-2,
+    warmup_steps=2,
+    eval_every=6,
+    eval_windows=10,
+    checkpoint_every=4,
+    device="cpu",
+)
+
+
+@pytest.mark.slow
+def test_two_workers_of_ray_train_as_one_process(tokens, tmp_path):
+    alone, on_ray = tmp_path / "alone", tmp_path / "ray"
+    run(RunConfig(model=SHAPE, train=TRAIN), {"tokens": tokens}, alone, Runtime())
+    train = TRAIN.model_copy(update={"runner": "ray", "processes": 2})
+    manifest = run(RunConfig(model=SHAPE, train=train), {"tokens": tokens}, on_ray, Runtime())
+    ours, theirs = (read_metrics(folder) for folder in (on_ray, alone))
+    assert [line["loss"] for line in ours] == pytest.approx([line["loss"] for line in theirs])
+    assert ours[-1]["val_loss"] == pytest.approx(theirs[-1]["val_loss"])
+    assert manifest.counts.out == 12
+    assert (on_ray / "checkpoint" / "model.safetensors").is_file()
+    assert not (on_ray / ".ray").exists()
