@@ -44,9 +44,18 @@ def finish(uri, folder, name):
         pass
 
 
+@pytest.fixture
+def load_from(monkeypatch):
+    """Choose where models are loaded from for one test: MLflow puts it into the environment."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    before = mlflow.get_tracking_uri()
+    yield mlflow.set_tracking_uri
+    mlflow.set_tracking_uri(before)
+
+
 @pytest.mark.parametrize("kind", ["a folder of artifacts", "a server's artifacts"])
 def test_a_registered_model_writes_what_the_checkpoint_writes(
-    kind, uri, gate, trained, tmp_path, client, runs
+    kind, uri, gate, trained, tmp_path, client, runs, load_from
 ):
     is_local = kind == "a folder of artifacts"
     address, name = (uri, "webtext-local") if is_local else (gate.uri, "webtext-served")
@@ -55,7 +64,7 @@ def test_a_registered_model_writes_what_the_checkpoint_writes(
     finish(address, folder, name)
     (version,) = client.search_model_versions(f"name = '{name}'")
     assert (version.version, version.run_id) == (1, runs(f"of {name}")[0].info.run_id)
-    mlflow.set_tracking_uri(address)
+    load_from(address)
     loaded = mlflow.pyfunc.load_model(f"models:/{name}/1")
     signature = loaded.metadata.signature
     assert signature.inputs.to_dict() == [{"type": "string", "name": "prompt", "required": True}]
