@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from benchmarks.plain_gpt2 import PlainGPT2
 from model.gpt2 import GPT2
 from model.settings import GPT2Config, TrainConfig
+from model.training.loop import compile_model
 from model.training.optimizer import make_optimizer
 
 _TURNED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
@@ -34,7 +35,9 @@ class Trainee:
         return loss.item()
 
     def compiled(self) -> "Trainee":
-        """The same model and optimizer, under torch.compile."""
+        """The same model and optimizer, under torch.compile: ours as the trainer does it."""
+        if isinstance(self.model, GPT2):
+            return replace(self, loss=compile_model(self.model))
         return replace(self, loss=torch.compile(self.loss))
 
 

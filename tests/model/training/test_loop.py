@@ -110,3 +110,12 @@ def test_micro_batches_are_the_big_batch(windows):
         losses.append([metrics["loss"] for metrics in training.train()])
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     assert losses[0] == pytest.approx(losses[2], abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, in what it imports
+def test_a_compiled_training_takes_the_same_steps(windows):
+    eager, compiled = trainer(windows), trainer(windows, compile=True)
+    compiled.warm_up()
+    losses = [[metrics["loss"] for metrics in each.train()] for each in (eager, compiled)]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
