@@ -16,7 +16,7 @@ from model.settings import CONFIG_FILE, RunConfig, TrainConfig
 from model.stopped import TrainingStoppedError
 from model.training.adopt_steps import adopt_steps
 from model.training.attempts import forget_failure, remembered_failure
-from model.training.training_state import link_final, newest, run_identity
+from model.training.training_state import newest, run_identity
 
 LIBRARIES = ("webtext", "torch")
 
@@ -57,7 +57,6 @@ def run(config: RunConfig, inputs: Inputs, output: Path, runtime: Runtime) -> Ma
             raise TrainingStoppedError(output, message["step"])
         else:
             runtime.progress.advance(note=_note(message))
-    link_final(output)
     metrics = read_training(output)
     return writer.finish(
         config.train.steps,

@@ -5,46 +5,28 @@ at any moment and started again, with any number of processes: it goes on from i
 """
 
 import argparse
-import secrets
+import os
 import signal
 import sys
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-import orjson
-import torch
-
-from corpus.atomic import write_bytes
 from corpus.child import exit_with_parent
 from corpus.errors import WebtextError
-from corpus.manifest import library_versions
-from corpus.metrics import METRICS, append_metrics, read_metrics
+from corpus.metrics import append_metrics
+from corpus.runtime import SilentProgress
 from corpus.stage import describe_input
-from corpus.tokenizer import Tokenizer
-from corpus.tokens.splits import Split
-from corpus.tokens.stage import TOKENIZER_FOLDER
-from corpus.tokens.windows import TokenWindows
-from model.gpt2 import GPT2
-from model.settings import GPT2Config, RunConfig, read_run_config
+from model.settings import RunConfig, read_run_config
+from model.tracking.run_record import Dataset, Details
+from model.tracking.tracker import open_tracker
 from model.training.attempts import refuse_to_repeat, remember_failure
-from model.training.initial_weights import load_initial_weights
 from model.training.loop import Trainer
-from model.training.optimizer import load_optimizer_tensors, optimizer_tensors
 from model.training.process_group import Process, process_group
 from model.training.report import TrainingReport
-from model.training.run_checkpoints import RunCheckpoints
-from model.training.training_state import (
-    TrainingState,
-    newest,
-    read_optimizer,
-    read_state,
-    read_weights,
-    run_identity,
-)
-
-_TENSORS = 3
-"""Of a parameter's size in a checkpoint: itself and AdamW's two means."""
+from model.training.training_run import TrainingRun
+from model.training.training_state import link_final
 
 
 def train(
@@ -75,7 +57,7 @@ def train(
         WebtextError: too few tokens for one window, a damaged shard or checkpoint, no room on the
             disk, or a loss that is no number.
     """
-    run = _Run(config, tokens, output, process, weights)
+    run = TrainingRun(config, tokens, output, process, weights)
     trainer = run.trainer
     _stop_when_asked(trainer, stop_file)
     trainer.warm_up()
@@ -95,120 +77,11 @@ def train(
         run.save()
     run.finish()
     is_done = trainer.step == config.train.steps
-    if process.is_main and not is_done:
+    if process.is_main and is_done:
+        link_final(output)
+    elif process.is_main:
         report.stopped(trainer.step)
     return is_done
-
-
-class _Run:
-    """A trainer and the folder that holds what it makes."""
-
-    def __init__(
-        self, config: RunConfig, tokens: Path, output: Path, process: Process, weights: Path | None
-    ) -> None:
-        self._config = config
-        self._output = output
-        self._process = process
-        self._corpus = describe_input(tokens).hash
-        self._identity = run_identity(config, weights)
-        tokenizer = Tokenizer.load(tokens / TOKENIZER_FOLDER)
-        shape = GPT2Config(vocab_size=tokenizer.vocab_size, **config.model.model_dump())
-        self._checkpoints = _checkpoints(config, shape, tokenizer, output, process)
-        windows = _windows(tokens, config.model.block_size)
-        torch.manual_seed(config.train.seed)  # the same initial weights on every rank
-        model = GPT2(shape)
-        # Rank 0's answer for all: a shared file system may show the others an older list.
-        newest_of_all = process.agree("newest", str(newest(output) or ""))
-        found = Path(newest_of_all) if newest_of_all else None
-        if found is not None:
-            model.load_state_dict(read_weights(found))
-        elif weights is not None:
-            load_initial_weights(model, tokenizer, weights)
-        if self._checkpoints:
-            step = 0 if found is None else read_state(found).step
-            num_bytes = _TENSORS * 4 * shape.num_parameters
-            self._checkpoints.check_room(num_bytes, step, config.train.steps)
-        process.wait_for_all("read")  # before the first save removes what others still read
-        self.trainer = Trainer(config.train, model.to(process.device), windows, process)
-        if found is not None:
-            self._resume(found)
-        if process.is_main:
-            _forget_metrics_after(self.trainer.step, output)
-
-    def save(self) -> None:
-        """Write a checkpoint, off this thread; all processes call it at the same steps."""
-        trainer, step = self.trainer, self.trainer.step
-        if self._checkpoints:
-            state = TrainingState(
-                step=step,
-                seed=self._config.train.seed,
-                world_size=self._process.world_size,
-                corpus=self._corpus,
-                config=self._identity,
-                guard=trainer.guard.memory(),
-                versions=library_versions(("torch",)),
-            )
-            optimizer = optimizer_tensors(trainer.model, trainer.optimizer)
-            self._checkpoints.save(state, trainer.model.state_dict(), optimizer)
-        # A slow disk may hold up one process for longer than collective calls wait.
-        self._process.wait_for_all(f"saved {step}")
-
-    def finish(self) -> None:
-        """Return when what was saved is on disk."""
-        if self._checkpoints:
-            self._checkpoints.wait()
-        self._process.wait_for_all("finished")
-
-    def _resume(self, found: Path) -> None:
-        state, trainer = read_state(found), self.trainer
-        if state.corpus != self._corpus or state.config != self._identity:
-            raise WebtextError(
-                f"{found} is of another recipe or corpus",
-                hint="Give this training a folder of its own.",
-            )
-        load_optimizer_tensors(trainer.model, trainer.optimizer, read_optimizer(found))
-        trainer.guard.restore(state.guard)
-        trainer.step = state.step
-
-
-def _checkpoints(
-    config: RunConfig, shape: GPT2Config, tokenizer: Tokenizer, output: Path, process: Process
-) -> RunCheckpoints | None:
-    """What writes this process's part of a checkpoint; None where rank 0 writes all of it."""
-    train = config.train
-    writers = process.world_size if train.shard_optimizer else 1
-    attempt = process.agree("attempt", secrets.token_hex(4))
-    if process.rank >= writers:
-        return None
-    return RunCheckpoints(
-        output,
-        shape,
-        tokenizer,
-        train.keep_checkpoints,
-        train.milestone_every,
-        process.rank,
-        writers,
-        attempt,
-    )
-
-
-def _windows(tokens: Path, block_size: int) -> dict[Split, TokenWindows]:
-    windows: dict[Split, TokenWindows] = {
-        split: TokenWindows(tokens, split, block_size) for split in ("train", "val")
-    }
-    if not len(windows["train"]):
-        raise WebtextError(
-            f"the train split of {tokens} has {windows['train'].num_tokens} tokens, "
-            f"too few for one window of {block_size + 1}",
-            hint="Give it more documents, or lower model.block_size.",
-        )
-    return windows
-
-
-def _forget_metrics_after(step: int, output: Path) -> None:
-    """Drop what was measured after the checkpoint that the run goes on from: it comes again."""
-    kept = [line for line in read_metrics(output) if line["step"] <= step]
-    write_bytes(output / METRICS, b"".join(orjson.dumps(line) + b"\n" for line in kept))
 
 
 def _stop_when_asked(trainer: Trainer, stop_file: Path | None) -> None:
@@ -231,14 +104,37 @@ def _stop_when_asked(trainer: Trainer, stop_file: Path | None) -> None:
 def main() -> None:
     """Parse the arguments, and train."""
     exit_with_parent()
-    arguments = parse_arguments("python -m model.train")
+    parser = make_parser("python -m model.train")
+    parser.add_argument("--mlflow", metavar="URI", help="an MLflow to tell; a server or sqlite:///")
+    arguments = parser.parse_args()
+    paths = (arguments.config, arguments.tokens, arguments.output, arguments.weights)
     try:
-        run_trainer(arguments.config, arguments.tokens, arguments.output, arguments.weights)
+        with _followed(arguments.mlflow, arguments.config, arguments.tokens, arguments.output):
+            if not run_trainer(*paths):
+                raise KeyboardInterrupt  # so MLflow does not take it for finished
+    except KeyboardInterrupt:
+        return  # it has said how to go on
     except WebtextError as exc:
         sys.exit(f"{exc.message}\n{exc.hint}")
 
 
-def parse_arguments(program: str) -> argparse.Namespace:
+def _followed(
+    uri: str | None, config: Path, tokens: Path, output: Path
+) -> AbstractContextManager[object]:
+    """Tell MLflow from rank 0, for a training that no flow started: a flow does it itself."""
+    if uri is None or os.environ.get("RANK", "0") != "0":
+        return nullcontext()
+    sections = read_run_config(config)
+    params = {**sections.model.model_dump(), **sections.train.model_dump()}
+    corpus = describe_input(tokens).hash
+    dataset = Dataset(name="webtext", digest=corpus[:16], source=str(tokens.resolve()))
+    tags = {"kind": "train", "corpus_hash": corpus[:16], "folder": str(output)}
+    name, details = f"train {output.name}", Details(dataset=dataset)
+    tracker = open_tracker(uri)
+    return tracker.follow("train", output, name, tags, params, SilentProgress(), details)
+
+
+def make_parser(program: str) -> argparse.ArgumentParser:
     """The command line of a trainer: `config`, `tokens`, `output` and `weights`, all paths."""
     parser = argparse.ArgumentParser(prog=program, description=__doc__)
     parser.add_argument(
@@ -247,13 +143,13 @@ def parse_arguments(program: str) -> argparse.Namespace:
     parser.add_argument("--tokens", type=Path, required=True, help="the tokens stage's folder")
     parser.add_argument("--output", type=Path, required=True, help="the run's folder")
     parser.add_argument("--weights", type=Path, help="a checkpoint folder to start from")
-    return parser.parse_args()
+    return parser
 
 
 def run_trainer(
     config: Path, tokens: Path, output: Path, weights: Path | None, stop_file: Path | None = None
-) -> None:
-    """Join the processes that train together, and train.
+) -> bool:
+    """Join the processes that train together, and train; whether the last step was reached.
 
     Args:
         config: A recipe, or a run's config.
@@ -270,7 +166,7 @@ def run_trainer(
     try:
         refuse_to_repeat(output)
         with process_group(run_config.train.device) as process:
-            train(run_config, tokens, output, process, weights, stop_file)
+            return train(run_config, tokens, output, process, weights, stop_file)
     except WebtextError as exc:
         remember_failure(output, exc)
         raise

@@ -21,7 +21,7 @@ from corpus.tokenizer import Tokenizer
 from corpus.tokens.stage import TOKENIZER_FOLDER
 from model.metrics import read_training
 from model.settings import GPT2Config, read_run_config
-from model.train import parse_arguments, run_trainer
+from model.train import make_parser, run_trainer
 from model.training.attempts import remembered_failure
 from model.training.process_group import LOST_AFTER
 from model.training.report import TrainingReport
@@ -35,7 +35,7 @@ _POLL_S = 1.0
 def main() -> None:
     """Parse the arguments of `model.train`, and train on Ray."""
     exit_with_parent()
-    arguments = parse_arguments("python -m model.train_on_ray")
+    arguments = make_parser("python -m model.train_on_ray").parse_args()
     config = read_run_config(arguments.config)
     output: Path = arguments.output.resolve()
     output.mkdir(parents=True, exist_ok=True)

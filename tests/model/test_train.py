@@ -226,3 +226,26 @@ def test_skipped_steps_are_left_out_and_make_another_run():
 def test_skipped_steps_that_are_no_ranges_are_refused(ranges):
     with pytest.raises(ValueError, match="skipped_steps"):
         TrainConfig.model_validate({"skipped_steps": ranges})
+
+
+@pytest.mark.slow
+def test_a_trainer_that_no_flow_started_tells_mlflow_itself(tokens, tmp_path):
+    from model.tracking.store import Store
+
+    path = tmp_path / "config.json"
+    path.write_text(RunConfig(model=SHAPE, train=TRAIN).model_dump_json())
+    uri = f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}"
+    paths = ["--config", path, "--tokens", tokens, "--output", tmp_path / "run", "--mlflow", uri]
+    done = subprocess.run(
+        [sys.executable, "-m", "model.train", *map(str, paths)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "step 30/30" in done.stdout
+    assert load_checkpoint(tmp_path / "run" / "checkpoint").step == 30
+    store = Store(uri)
+    (run,) = store.client.search_runs([store.experiment_id])
+    assert run.info.status == "FINISHED"
+    history = store.client.get_metric_history(run.info.run_id, "train/loss")
+    assert [metric.step for metric in history] == list(range(1, 31))
+    (dataset,) = run.inputs.dataset_inputs
+    assert dataset.dataset.name == "webtext"
