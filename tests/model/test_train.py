@@ -247,5 +247,6 @@ def test_a_trainer_that_no_flow_started_tells_mlflow_itself(tokens, tmp_path):
     assert run.info.status == "FINISHED"
     history = store.client.get_metric_history(run.info.run_id, "train/loss")
     assert [metric.step for metric in history] == list(range(1, 31))
+    assert run.inputs is not None
     (dataset,) = run.inputs.dataset_inputs
     assert dataset.dataset.name == "webtext"
