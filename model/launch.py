@@ -78,7 +78,9 @@ def _messages(config: RunConfig, inputs: Inputs, output: Path) -> Iterator[dict]
         yield from run_child(command, output / _LOG, environment, _STOP_WITHIN_S)
     except WebtextError as exc:
         raise remembered_failure(output) or exc from exc
-    except KeyboardInterrupt:
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException:  # Ctrl-C, or what Prefect makes of SIGTERM
         found = newest(output)
         if found is None:
             raise

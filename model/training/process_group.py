@@ -6,8 +6,10 @@ it a minute and then fail.
 """
 
 import os
+import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -26,6 +28,7 @@ LOST_AFTER = timedelta(seconds=60)
 
 # For what may rightly take one process longer than the others: compiling, writing a checkpoint.
 _PATIENCE = timedelta(minutes=30)
+_BEAT, _BEAT_S, _POLL_S = "beat", 5.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,24 @@ class Process:
     def wait_for_all(self, name: str) -> None:
         """Return when every process has called this with the same, so far unused, name.
 
-        Unlike a collective call it gives them half an hour.
+        Unlike a collective call it gives them half an hour, while they show signs of life.
+
+        Raises:
+            TimeoutError: one of them is lost.
         """
         if self.store is None:
             return
         self.store.set(f"{name}/{self.rank}", "here")
-        self.store.wait([f"{name}/{rank}" for rank in range(self.world_size)], _PATIENCE)
+        began = time.monotonic()
+        for rank in range(self.world_size):
+            beat, changed_at = b"", time.monotonic()
+            while not self.store.check([f"{name}/{rank}"]):
+                time.sleep(_POLL_S)
+                newest, now = self.store.get(f"{_BEAT}/{rank}"), time.monotonic()
+                if newest != beat:
+                    beat, changed_at = newest, now
+                if now - changed_at > LOST_AFTER.seconds or now - began > _PATIENCE.seconds:
+                    raise TimeoutError(f"process {rank} did not come to {name!r}")
 
 
 @contextmanager
@@ -84,6 +99,7 @@ def process_group(device: Literal["auto", "cpu", "cuda"]) -> Iterator[Process]:
         yield Process(rank, world_size, place)
         return
     store = _store(rank, world_size)
+    threading.Thread(target=_show_life, args=(store, rank), daemon=True).start()
     is_ours = not dist.is_initialized()  # Ray's workers have joined before
     if is_ours:
         dist.init_process_group(
@@ -99,6 +115,16 @@ def process_group(device: Literal["auto", "cpu", "cuda"]) -> Iterator[Process]:
     finally:
         if is_ours:
             dist.destroy_process_group()
+
+
+def _show_life(store: Store, rank: int) -> None:
+    """Count aloud until the store is gone: it ends with the attempt."""
+    count = 0
+    with suppress(RuntimeError):
+        while True:
+            store.set(f"{_BEAT}/{rank}", str(count))
+            count += 1
+            time.sleep(_BEAT_S)
 
 
 def _store(rank: int, world_size: int) -> Store:
