@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.linear_loss import linear_cross_entropy
+from model.linear_loss import chunk_loss, linear_cross_entropy
 from model.settings import GPT2Config
 
 _INIT_STD = 0.02
@@ -78,6 +78,7 @@ class GPT2(nn.Module):
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd)
+        self.chunk_loss = chunk_loss
         self._init_weights()
 
     def forward(self, ids: Tensor, targets: Tensor | None = None) -> Tensor:
@@ -97,9 +98,9 @@ class GPT2(nn.Module):
         x = self.hidden(ids)
         if targets is None:
             return self.logits(x)
-        return linear_cross_entropy(
-            x.flatten(0, 1), self.wte.weight, targets.flatten(), self.config.vocab_size
-        )
+        rows, weight = x.flatten(0, 1), self.wte.weight
+        vocab_size = self.config.vocab_size
+        return linear_cross_entropy(rows, weight, targets.flatten(), vocab_size, self.chunk_loss)
 
     def hidden(self, ids: Tensor) -> Tensor:
         """What the output layer reads: (B, T) ids to (B, T, C), after the last layer norm.
@@ -111,7 +112,12 @@ class GPT2(nn.Module):
         if num_tokens > block_size:
             raise ValueError(f"{num_tokens} tokens do not fit into block_size {block_size}")
         positions = torch.arange(num_tokens, device=ids.device)
-        x = self.drop(self.wte(ids) + self.wpe(positions))  # (B, T, C)
+        x = self.wte(ids) + self.wpe(positions)  # (B, T, C)
+        kind = ids.device.type
+        if torch.is_autocast_enabled(kind):
+            # Left in fp32, the residual stream would take a GPU 7 % more of a step.
+            x = x.to(torch.get_autocast_dtype(kind))
+        x = self.drop(x)
         for block in self.h:
             x = block(x)
         return self.ln_f(x)

@@ -5,6 +5,8 @@ training: themselves, their log-softmax and its gradient. Here a chunk of rows g
 output layer, gives its loss and at once its gradients, and makes room for the next one.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
@@ -13,11 +15,59 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 # the same time, and 1,024 rows 10 % more, as they leave the caches; what is over 32 MB, glibc takes
 # from the system and gives back each time.
 _CHUNK_ELEMENTS = 128 * 50_304
-_CUDA_CHUNK_ELEMENTS = 4096 * 50_304  # large enough to fill a GPU, 0.8 GB in fp32
+_CUDA_CHUNK_ELEMENTS = 8192 * 50_304  # enough to fill a GPU, 0.8 GB in bf16
+
+ChunkLoss = Callable[[Tensor, Tensor, int, int], tuple[Tensor, Tensor]]
+
+
+def chunk_loss(
+    logits: Tensor, targets: Tensor, vocab_size: int, num_rows: int
+) -> tuple[Tensor, Tensor]:
+    """What the logits of a chunk add to the loss.
+
+    Args:
+        logits: (n, V'), V' at least `vocab_size`, in any precision; overwritten.
+        targets: (n, 1) ids below `vocab_size`.
+        vocab_size: V; what lies beyond is padding, never predicted.
+        num_rows: N, of all chunks.
+
+    Returns:
+        The summed loss of the n targets, in fp32; and the gradient of its Nth by the logits,
+        (n, V') in their precision and their place.
+    """
+    values = logits.float()  # in fp32 the same tensor
+    values[:, vocab_size:] = -torch.inf
+    at_targets = values.gather(1, targets)
+    highest = values.amax(1, keepdim=True)
+    sums = values.sub_(highest).exp_().sum(1, keepdim=True)
+    logits.copy_(values.div_(sums * num_rows))
+    # (softmax - one-hot) / N: near a probability of one that needs all of fp32.
+    at_targets -= highest
+    gradients = (at_targets.exp() / sums - 1) / num_rows
+    logits.scatter_(1, targets, gradients.to(logits.dtype))
+    return (sums.log() - at_targets).sum(), logits
+
+
+def fusible_chunk_loss(
+    logits: Tensor, targets: Tensor, vocab_size: int, num_rows: int
+) -> tuple[Tensor, Tensor]:
+    """`chunk_loss` without a step in place, which torch.compile makes one CUDA kernel of."""
+    columns = torch.arange(logits.shape[1], device=logits.device)
+    values = torch.where(columns < vocab_size, logits.float(), -torch.inf)
+    highest = values.amax(1, keepdim=True)
+    exps = (values - highest).exp()
+    sums = exps.sum(1, keepdim=True)
+    gradient = (exps / sums - (columns == targets).float()) / num_rows
+    at_targets = logits.gather(1, targets).float() - highest
+    return (sums.log() - at_targets).sum(), gradient.to(logits.dtype)
 
 
 def linear_cross_entropy(
-    x: Tensor, weight: Tensor, targets: Tensor, vocab_size: int | None = None
+    x: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    vocab_size: int | None = None,
+    chunk_loss: ChunkLoss = chunk_loss,
 ) -> Tensor:
     """Mean cross-entropy of `x @ weight.T` against `targets`, in nats.
 
@@ -27,6 +77,7 @@ def linear_cross_entropy(
             without a gradient.
         targets: (N,) ids below `vocab_size`.
         vocab_size: V; all rows of `weight` where it is None.
+        chunk_loss: One of the two functions above, compiled or not.
 
     Returns:
         A scalar, fp32; under autocast the products are in its precision, the sums in fp32.
@@ -35,7 +86,7 @@ def linear_cross_entropy(
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
     vocab_size = weight.shape[0] if vocab_size is None else vocab_size
     gradients = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    return _LinearCrossEntropy.apply(x, weight, targets, vocab_size, dtype, gradients)
+    return _LinearCrossEntropy.apply(x, weight, targets, vocab_size, dtype, gradients, chunk_loss)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -50,6 +101,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         vocab_size: int,
         dtype: torch.dtype,
         gradients: bool,
+        chunk_loss: ChunkLoss,
     ) -> Tensor:
         inputs, matrix = x.to(dtype), weight.to(dtype)
         num_rows = _rows_at_once(x, len(weight))
@@ -60,13 +112,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for start in range(0, len(x), num_rows):
             rows = slice(start, start + num_rows)
             chunk, ids = inputs[rows], targets[rows, None]
-            logits = torch.mm(chunk, matrix.T, out=buffer[: len(chunk)]).float()
-            total += _to_probabilities(logits, ids, vocab_size)
+            logits = torch.mm(chunk, matrix.T, out=buffer[: len(chunk)])
+            loss, grad_logits = chunk_loss(logits, ids, vocab_size, len(x))
+            total += loss
             if gradients:
-                # d loss / d logits = (softmax - one-hot) / N
-                logits.scatter_add_(1, ids, logits.new_full(ids.shape, -1.0)).div_(len(x))
-                grad_logits = logits.to(dtype)
-                grad_x[rows] = grad_logits @ matrix
+                torch.mm(grad_logits, matrix, out=grad_x[rows])
                 _add_product(grad_weight, grad_logits.T, chunk, is_first=start == 0)
         if gradients:
             ctx.save_for_backward(grad_x, grad_weight)
@@ -78,21 +128,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx: FunctionCtx, grad: Tensor
     ) -> tuple[Tensor | None, ...]:
         grad_x, grad_weight = ctx.saved_tensors  # pyright: ignore[reportAttributeAccessIssue]
-        return grad_x.mul_(grad), grad_weight.mul_(grad), None, None, None, None
+        return grad_x.mul_(grad), grad_weight.mul_(grad), None, None, None, None, None
 
 
 def _rows_at_once(x: Tensor, num_columns: int) -> int:
     return max(1, (_CUDA_CHUNK_ELEMENTS if x.is_cuda else _CHUNK_ELEMENTS) // num_columns)
-
-
-def _to_probabilities(logits: Tensor, targets: Tensor, vocab_size: int) -> Tensor:
-    """Turn (n, V') logits into probabilities, in place; returns the summed loss of `targets`."""
-    logits[:, vocab_size:] = -torch.inf
-    at_targets = logits.gather(1, targets)
-    highest = logits.amax(1, keepdim=True)
-    sums = logits.sub_(highest).exp_().sum(1, keepdim=True)
-    logits.div_(sums)
-    return (sums.log() + highest - at_targets).sum()
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor, *, is_first: bool) -> None:

@@ -1,10 +1,11 @@
 """The processes that train together: how they find each other, and how one that is lost is noticed.
 
 torchrun watches its processes: when one dies it stops the others and starts all of them again,
-from the last checkpoint. One that hangs is noticed by the others, whose collective calls wait for
-it a minute and then fail.
+from the last checkpoint. One that hangs is noticed by the others within a minute: a collective call
+waits for it no longer, and where they wait otherwise they miss its signs of life.
 """
 
+import itertools
 import os
 import threading
 import time
@@ -24,11 +25,12 @@ from torch.distributed import (
 )
 
 LOST_AFTER = timedelta(seconds=60)
-"""A collective call that takes longer has lost somebody."""
+"""A collective call that takes longer has lost somebody; so has who sees no life for so long."""
 
 # For what may rightly take one process longer than the others: compiling, writing a checkpoint.
 _PATIENCE = timedelta(minutes=30)
-_BEAT, _BEAT_S, _POLL_S = "beat", 5.0, 0.05
+_BEATS = 12  # within LOST_AFTER
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,16 @@ class Process:
         return total.tolist()
 
     def agree(self, name: str, value: str) -> str:
-        """Rank 0's `value`, in all processes; `name` is unused so far."""
+        """Rank 0's `value`, in all processes; `name` is unused so far.
+
+        Raises:
+            TimeoutError: rank 0 is lost.
+        """
         if self.store is None:
             return value
         if self.is_main:
             self.store.set(name, value)
+        _wait_for(self.store, 0, name)
         return self.store.get(name).decode()
 
     def wait_for_all(self, name: str) -> None:
@@ -73,16 +80,8 @@ class Process:
         if self.store is None:
             return
         self.store.set(f"{name}/{self.rank}", "here")
-        began = time.monotonic()
         for rank in range(self.world_size):
-            beat, changed_at = b"", time.monotonic()
-            while not self.store.check([f"{name}/{rank}"]):
-                time.sleep(_POLL_S)
-                newest, now = self.store.get(f"{_BEAT}/{rank}"), time.monotonic()
-                if newest != beat:
-                    beat, changed_at = newest, now
-                if now - changed_at > LOST_AFTER.seconds or now - began > _PATIENCE.seconds:
-                    raise TimeoutError(f"process {rank} did not come to {name!r}")
+            _wait_for(self.store, rank, f"{name}/{rank}")
 
 
 @contextmanager
@@ -99,32 +98,67 @@ def process_group(device: Literal["auto", "cpu", "cuda"]) -> Iterator[Process]:
         yield Process(rank, world_size, place)
         return
     store = _store(rank, world_size)
-    threading.Thread(target=_show_life, args=(store, rank), daemon=True).start()
     is_ours = not dist.is_initialized()  # Ray's workers have joined before
-    if is_ours:
-        dist.init_process_group(
-            "nccl" if kind == "cuda" else "gloo",
-            store=PrefixStore("collectives", store),
-            rank=rank,
-            world_size=world_size,
-            timeout=LOST_AFTER,
-            device_id=place if kind == "cuda" else None,
-        )
-    try:
-        yield Process(rank, world_size, place, store)
-    finally:
+    with _showing_life(store, rank):
         if is_ours:
-            dist.destroy_process_group()
+            dist.init_process_group(
+                "nccl" if kind == "cuda" else "gloo",
+                store=PrefixStore("collectives", store),
+                rank=rank,
+                world_size=world_size,
+                timeout=LOST_AFTER,
+                device_id=place if kind == "cuda" else None,
+            )
+        try:
+            yield Process(rank, world_size, place, store)
+        finally:
+            if is_ours:
+                dist.destroy_process_group()
 
 
-def _show_life(store: Store, rank: int) -> None:
-    """Count aloud until the store is gone: it ends with the attempt."""
-    count = 0
-    with suppress(RuntimeError):
-        while True:
-            store.set(f"{_BEAT}/{rank}", str(count))
-            count += 1
-            time.sleep(_BEAT_S)
+@contextmanager
+def _showing_life(store: Store, rank: int) -> Iterator[None]:
+    """Count aloud, so that the others can tell a slow process from one that hangs."""
+    is_over = threading.Event()
+    every = LOST_AFTER.total_seconds() / _BEATS
+
+    def count() -> None:
+        with suppress(RuntimeError):  # the store is gone, and with it who would listen
+            for number in itertools.count():
+                store.set(_beat(rank), str(number))
+                if is_over.wait(every):
+                    return
+
+    thread = threading.Thread(target=count, name="signs of life", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join(every)  # Python's end may abort the process where a thread is in C++
+
+
+def _beat(rank: int) -> str:
+    return f"beat/{rank}"
+
+
+def _wait_for(store: Store, rank: int, key: str) -> None:
+    """Return when process `rank` has set `key`; TimeoutError when it seems lost.
+
+    A `get` that waits would keep the store from the thread that shows our own life.
+    """
+    began = changed_at = time.monotonic()
+    newest = b""
+    while not store.check([key]):
+        time.sleep(_POLL_S)
+        beat = store.get(_beat(rank)) if store.check([_beat(rank)]) else b""
+        now = time.monotonic()
+        if beat != newest:
+            newest, changed_at = beat, now
+        if now - changed_at > LOST_AFTER.total_seconds():
+            raise TimeoutError(f"process {rank} shows no life: it did not come to {key!r}")
+        if now - began > _PATIENCE.total_seconds():
+            raise TimeoutError(f"process {rank} lives, but did not come to {key!r}")
 
 
 def _store(rank: int, world_size: int) -> Store:

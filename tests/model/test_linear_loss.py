@@ -1,5 +1,7 @@
 """The loss in chunks is torch's cross-entropy of whole logits, and so are its gradients."""
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -7,7 +9,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from model import linear_loss
-from model.linear_loss import linear_cross_entropy
+from model.linear_loss import chunk_loss, fusible_chunk_loss, linear_cross_entropy
 
 
 @pytest.fixture
@@ -43,18 +45,22 @@ SHAPES = {
 }
 
 
+@pytest.mark.parametrize("of_a_chunk", [chunk_loss, fusible_chunk_loss])
 @settings(max_examples=60, deadline=None)
 @given(
     shape=st.fixed_dictionaries(SHAPES),
     chunk_elements=st.integers(1, 3000),
     scale=st.floats(-4, 4),
 )
-def test_any_chunks_give_the_loss_and_gradients_of_whole_logits(shape, chunk_elements, scale):
+def test_any_chunks_give_the_loss_and_gradients_of_whole_logits(
+    of_a_chunk, shape, chunk_elements, scale
+):
+    in_chunks = partial(linear_cross_entropy, chunk_loss=of_a_chunk)
     arguments = example(**shape)
     expected = loss_and_gradients(whole_loss, *arguments, scale)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(linear_loss, "_CHUNK_ELEMENTS", chunk_elements)
-        got = loss_and_gradients(linear_cross_entropy, *arguments, scale)
+        got = loss_and_gradients(in_chunks, *arguments, scale)
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
     assert not got[2][shape["vocab_size"] :].any()
 
@@ -79,6 +85,14 @@ def test_autocast_computes_in_bf16():
     rounded = whole_loss(x.bfloat16(), weight.bfloat16(), targets, vocab_size)
     torch.testing.assert_close(got, rounded, rtol=1e-6, atol=1e-6)
     assert got != linear_cross_entropy(x, weight, targets, vocab_size)
+
+
+@pytest.mark.parametrize("of_a_chunk", [chunk_loss, fusible_chunk_loss])
+def test_what_is_left_of_a_sure_prediction_is_not_rounded_away(of_a_chunk):
+    logits = torch.tensor([[8.0, 0.0]], dtype=torch.bfloat16)
+    _, gradient = of_a_chunk(logits.clone(), torch.tensor([[0]]), 2, 1)
+    left = float(1 - logits.double().softmax(1)[0, 0])
+    assert -gradient[0, 0].item() == pytest.approx(left, rel=0.01)  # 1 - 0.9997 in bf16 is 0
 
 
 class Largest(TorchDispatchMode):
