@@ -22,7 +22,9 @@ _ALL = 2**63
 
 
 def adopt_steps(corpus: str, config: dict[str, object], output: Path) -> int:
-    """Give a run folder without a checkpoint the newest that a like run beside it can lend.
+    """Give a run folder without a checkpoint the newest that a run beside it can lend.
+
+    That run is the same but for the steps that it leaves out.
 
     Args:
         corpus: Of the run that begins, as its `TrainingState` will say it.
@@ -52,7 +54,7 @@ def adopt_steps(corpus: str, config: dict[str, object], output: Path) -> int:
 
 
 def _candidates(corpus: str, config: dict[str, object], output: Path) -> Iterator[tuple[int, Path]]:
-    """Checkpoints of like runs, with their steps, from before the runs part."""
+    """Checkpoints of runs that leave out other steps, with theirs, from before the runs part."""
     alike, skipped = _without_skips(config)
     for folder in output.parent.glob(f"*/{RUN_CHECKPOINTS}/step-*"):
         try:
@@ -60,7 +62,7 @@ def _candidates(corpus: str, config: dict[str, object], output: Path) -> Iterato
         except WebtextError:  # damaged, which is that run's affair
             continue
         theirs, their_skipped = _without_skips(state.config)
-        is_alike = state.corpus == corpus and theirs == alike
+        is_alike = state.corpus == corpus and theirs == alike and their_skipped != skipped
         if is_alike and state.step <= steps_in_common(their_skipped, skipped):
             yield state.step, folder
 

@@ -72,6 +72,8 @@ def test_a_run_with_a_step_left_out_ends_as_one_from_the_beginning(tokens, tmp_p
     assert adopted.hash == alone.hash
     for folder in (tmp_path / "runs" / "after", tmp_path / "elsewhere" / "after"):
         assert [line["step"] for line in read_metrics(folder)] == list(range(1, 13))
+    _, first = train(tokens, tmp_path / "runs" / "twin")
+    assert first == 0  # what is not another run has nothing to lend
     other, first = train(tokens, tmp_path / "runs" / "other", skipped_steps=skipped, seed=1)
     assert first == 0
     assert other.hash != alone.hash
