@@ -12,7 +12,6 @@ import threading
 from pathlib import Path
 
 import ray
-import torch
 from ray.train import FailureConfig, RunConfig as RayRunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -42,9 +41,10 @@ def main() -> None:
     (output / _STOP).unlink(missing_ok=True)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: (output / _STOP).touch())
-    use_gpu = config.train.device != "cpu" and torch.cuda.is_available()
     # Without an address: a cluster of this machine, for this training.
     ray.init(address=os.environ.get("RAY_ADDRESS"), include_dashboard=False)
+    device = config.train.device  # of the workers: this machine need not have a GPU
+    use_gpu = device == "cuda" or (device == "auto" and "GPU" in ray.cluster_resources())
     trainer = TorchTrainer(
         _work,
         train_loop_config={

@@ -112,6 +112,17 @@ def test_micro_batches_are_the_big_batch(windows):
     assert losses[0] == pytest.approx(losses[2], abs=1e-5)
 
 
+def test_a_training_in_bf16_takes_nearly_the_same_steps(windows):
+    exact, rounded = trainer(windows), trainer(windows, precision="bf16")
+    residual = []
+    rounded.model.h[0].register_forward_pre_hook(lambda _, inputs: residual.append(inputs[0].dtype))
+    losses = [[metrics["loss"] for metrics in each.train()] for each in (exact, rounded)]
+    assert losses[1] == pytest.approx(losses[0], abs=0.02)
+    assert losses[1] != losses[0]
+    assert set(residual) == {torch.bfloat16}
+    assert {weight.dtype for weight in rounded.model.state_dict().values()} == {torch.float32}
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, in what it imports
 def test_a_compiled_training_takes_the_same_steps(windows):
