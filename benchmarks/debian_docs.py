@@ -10,6 +10,7 @@ docs/training-runs.md trains on it.
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -35,11 +36,15 @@ def main() -> None:
                     "response",
                     payload=BytesIO(content),
                     http_headers=headers,
-                    warc_headers_dict={"WARC-Date": _DATE},
+                    warc_headers_dict={"WARC-Date": _DATE, "WARC-Record-ID": _record_id(url)},
                 )
                 writer.write_record(record)
                 num_pages += 1
     print(f"{num_pages:,} pages of {len(packages)} packages: {archive}")
+
+
+def _record_id(url: str) -> str:
+    return f"<urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, url)}>"
 
 
 def _pages(package: Path) -> Iterator[tuple[str, bytes]]:

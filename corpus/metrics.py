@@ -6,12 +6,19 @@ from pathlib import Path
 
 import orjson
 
+from corpus.atomic import no_room_named
+
 METRICS = "metrics.jsonl"
 
 
 def append_metrics(folder: Path, line: Mapping[str, object]) -> None:
-    """Add a line; it is on disk when this returns, whatever happens then."""
-    with (folder / METRICS).open("ab") as lines:
+    """Add a line; it is on disk when this returns, whatever happens then.
+
+    Raises:
+        WebtextError: no space left.
+    """
+    path = folder / METRICS
+    with no_room_named(path), path.open("ab") as lines:
         lines.write(orjson.dumps(line) + b"\n")
         lines.flush()
         os.fsync(lines.fileno())

@@ -20,7 +20,8 @@ from evaluation.scorer import Scorer
 from evaluation.settings import EvaluateConfig, TaskName
 from evaluation.task import NoExamplesError, Score, Subject, Task
 from evaluation.wikitext import WIKITEXT2, WIKITEXT103
-from model.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
+from model.checkpoint import Checkpoint, fastest_device, load_checkpoint
+from model.settings import CHECKPOINT
 
 STAGE: Final = "scores"
 LIBRARIES: Final = ("webtext", "gigatoken", "torch")
@@ -84,7 +85,7 @@ def run(config: EvaluateConfig, inputs: Inputs, output: Path, runtime: Runtime) 
     runtime.progress.start(len(config.tasks), "tasks")
     shard = shard_name("scores", 0)
     if not writer.is_done(shard):
-        checkpoint = load_checkpoint(inputs["run"] / CHECKPOINT)
+        checkpoint = load_checkpoint(inputs["run"] / CHECKPOINT, fastest_device())
         rows: list[dict] = []
         rejects: list[dict] = []
         for index, name in enumerate(config.tasks):

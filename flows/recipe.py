@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from corpus.errors import UsageError
 from corpus.settings import Section
@@ -147,11 +148,20 @@ def _explain(error: ValidationError) -> str:
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         return f"unknown key {key}"
+    if _concerns_several(first):
+        return f"{key}: {first['msg'].removeprefix('Value error, ')}"
     return f"{key}: {first['msg']}, got {first['input']!r}"
+
+
+def _concerns_several(error: ErrorDetails) -> bool:
+    """Whether values do not go together, each of which would do with others."""
+    return error["type"] == "value_error" and isinstance(error["input"], dict)
 
 
 def _remedy(error: ValidationError) -> str:
     first = error.errors()[0]
+    if _concerns_several(first):
+        return "Change one of the values that it names."
     if first["type"] != "extra_forbidden":
         return "Give it a value of that kind."
     *sections, name = map(str, first["loc"])

@@ -25,12 +25,12 @@ from model.hugging_face.weight_files import WEIGHTS, read_weight_files
 from model.settings import GPT2Config
 from model.tensor_file import write_tensors
 
-CHECKPOINT = "checkpoint"
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model that can be used: weights on the CPU in evaluation mode, and its vocabulary."""
+    """A model that can be used: weights in evaluation mode, and its vocabulary."""
 
     model: GPT2
     tokenizer: Tokenizer
@@ -75,8 +75,17 @@ def save_weights(
     write_config(folder, config, tokenizer, step)
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
+def fastest_device() -> torch.device:
+    """The GPU, if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_checkpoint(folder: Path, device: torch.device = _CPU) -> Checkpoint:
     """Read a checkpoint folder, or a GPT-2 of Hugging Face's hub or `transformers`.
+
+    Args:
+        folder: Where it lies.
+        device: Where the model goes.
 
     Raises:
         WebtextError: a file is missing, damaged or does not fit the others; the model is no
@@ -91,7 +100,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     with torch.device("meta"):  # no random weights first, nor memory for them
         model = GPT2(config)
     model.load_state_dict(weights, assign=True)
-    return Checkpoint(model.eval(), tokenizer, step)
+    return Checkpoint(model.eval().to(device), tokenizer, step)
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:

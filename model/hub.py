@@ -16,8 +16,8 @@ from huggingface_hub.errors import (
 
 from corpus.errors import UsageError, WebtextError
 from model.hugging_face.config import CONFIG
+from model.settings import CHECKPOINT
 
-_CHECKPOINT = "checkpoint"
 """`model.checkpoint.CHECKPOINT`, without importing torch for a name."""
 
 # OpenAI named its sizes twice: as in the paper, and after counting the parameters again.
@@ -62,7 +62,7 @@ def resolve_weights(name: str) -> Path:
     """
     path = Path(name).expanduser()
     if path.is_dir():
-        inside = path / _CHECKPOINT
+        inside = path / CHECKPOINT
         return inside if (inside / CONFIG).is_file() else path
     repository = _REPOSITORIES.get(name, name)
     if path.exists() or repository.count("/") != 1 or name[0] in "./~":

@@ -14,6 +14,9 @@ CONFIG_FILE = ".config.json"
 """In a run's folder: the RunConfig that its trainer got. A dot file, as it names this machine's
 device and processes too, which are no part of the run."""
 
+CHECKPOINT = "checkpoint"
+"""In a finished run's folder: its final model."""
+
 _VOCAB_MULTIPLE = 64
 
 SkippedSteps = tuple[tuple[PositiveInt, PositiveInt], ...]
@@ -72,8 +75,8 @@ class GPT2Config(ModelConfig):
 class TrainConfig(Section):
     """How a model is trained. The paper names the batch only; the rest follows GPT-3's table 2.1.
 
-    Device and processes change the order of floating-point sums and with it the last bits of the
-    weights, not which batches are seen.
+    Device, processes and micro-batches change the order of floating-point sums and with it the last
+    bits of the weights (with dropout, also which units are left out), not which batches are seen.
     """
 
     OPERATIONAL: ClassVar[frozenset[str]] = frozenset(
@@ -83,6 +86,7 @@ class TrainConfig(Section):
             "device",
             "init_from",
             "keep_checkpoints",
+            "micro_batch_size",
             "milestone_every",
             "processes",
             "runner",
@@ -147,8 +151,9 @@ class TrainConfig(Section):
     a model's name on the Hugging Face hub."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of matrix products; weights and sums are fp32. "auto" is bf16 on CUDA and fp32 on CPUs, most
-    of which emulate bf16 and take longer."""
+    """Of matrix products; weights and sums are fp32. "auto" is bf16 on GPUs that have it,
+    and fp32 elsewhere: most CPUs emulate bf16 and take longer. fp32 is TF32 on GPUs that have that.
+    A training that goes on elsewhere may change its precision."""
 
     compile: bool = False
     """Let torch.compile fuse the model: a minute at the start, then faster steps."""
@@ -188,11 +193,17 @@ class TrainConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _rate_falls(self) -> Self:
+        if self.min_lr > self.lr:
+            raise ValueError(f"min_lr ({self.min_lr}) is above lr ({self.lr})")
+        return self
+
+    @model_validator(mode="after")
     def _batch_divides(self) -> Self:
         try:
             self.micro_batches(self.processes)
         except UsageError as exc:
-            raise ValueError(exc.message) from exc
+            raise ValueError(f"{exc.message}. {exc.hint}") from exc
         return self
 
     def micro_batches(self, world_size: int) -> int:

@@ -108,12 +108,14 @@ def main() -> None:
     parser.add_argument("--mlflow", metavar="URI", help="an MLflow to tell; a server or sqlite:///")
     arguments = parser.parse_args()
     paths = (arguments.config, arguments.tokens, arguments.output, arguments.weights)
+    is_saved = False
     try:
         with _followed(arguments.mlflow, arguments.config, arguments.tokens, arguments.output):
             if not run_trainer(*paths):
+                is_saved = True  # and it has said how to go on
                 raise KeyboardInterrupt  # so MLflow does not take it for finished
     except KeyboardInterrupt:
-        return  # it has said how to go on
+        sys.exit(0 if is_saved else 130)
     except WebtextError as exc:
         sys.exit(f"{exc.message}\n{exc.hint}")
 

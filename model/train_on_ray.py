@@ -21,7 +21,7 @@ from corpus.tokens.stage import TOKENIZER_FOLDER
 from model.metrics import read_training
 from model.settings import GPT2Config, read_run_config
 from model.train import make_parser, run_trainer
-from model.training.attempts import remembered_failure
+from model.training.attempts import forget_failure, remembered_failure
 from model.training.process_group import LOST_AFTER
 from model.training.report import TrainingReport
 from model.training.training_state import newest, read_state
@@ -39,12 +39,13 @@ def main() -> None:
     output: Path = arguments.output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     (output / _STOP).unlink(missing_ok=True)
+    forget_failure(output)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: (output / _STOP).touch())
     # Without an address: a cluster of this machine, for this training.
     ray.init(address=os.environ.get("RAY_ADDRESS"), include_dashboard=False)
     device = config.train.device  # of the workers: this machine need not have a GPU
-    use_gpu = device == "cuda" or (device == "auto" and "GPU" in ray.cluster_resources())
+    use_gpu = device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
     trainer = TorchTrainer(
         _work,
         train_loop_config={
@@ -70,12 +71,15 @@ def main() -> None:
     finally:
         follower.close()
         shutil.rmtree(output / ".ray", ignore_errors=True)
+    follower.report_end()
 
 
 def _work(arguments: dict[str, str]) -> None:
     """What each worker does; Ray has made the process group."""
     paths = {name: Path(path) for name, path in arguments.items()}
     output = paths["output"]
+    if failure := remembered_failure(output):  # of an earlier attempt, which would repeat it
+        raise failure
     weights = paths.get("weights")
     run_trainer(paths["config"], paths["tokens"], output, weights, stop_file=output / _STOP)
 
@@ -94,11 +98,14 @@ class _Follower:
         self._thread.start()
 
     def close(self) -> None:
-        """Report what is left, and whether the training came to its end."""
+        """Report what is left."""
         self._closed.set()
         self._thread.join()
-        if 0 < self._last < self._num_steps and newest(self._output):
-            self._report.stopped(self._last)
+
+    def report_end(self) -> None:
+        """Say so, if the training was stopped before its last step."""
+        if (done := _steps_done(self._output)) < self._num_steps:
+            self._report.stopped(done)
 
     def _follow(self) -> None:
         while not self._closed.wait(_POLL_S):

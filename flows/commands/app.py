@@ -36,7 +36,8 @@ from flows.corpora.summary import CorpusStage
 app = typer.Typer(
     name="webtext",
     help="The GPT-2 paper as production software: Reddit links in, a scored GPT-2 and its reports "
-    "out.\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C. Run a stopped "
+    "out.\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C (train, "
+    "once saved: 0). Run a stopped "
     "or killed command again and it goes on where it was.",
     no_args_is_help=True,
     add_completion=False,

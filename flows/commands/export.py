@@ -64,9 +64,9 @@ def _check_free(folder: Path) -> None:
 
 def _find(run: str, data: Path) -> "tuple[Path, CardFacts]":
     """The checkpoint folder that `run` means, and what a run's manifest adds to its card."""
-    from model.checkpoint import CHECKPOINT
     from model.hugging_face.config import CONFIG
     from model.hugging_face.model_card import NO_FACTS
+    from model.settings import CHECKPOINT
 
     if (Path(run) / CONFIG).is_file():
         return Path(run), NO_FACTS

@@ -11,7 +11,10 @@ from flows.commands.options import CORES, DATA, Data, Overrides, RunName, Worker
 def memorisation(
     run: RunName,
     recipe: Annotated[
-        str, typer.Option(help="Recipe with the sections to use: memorisation, sample, ngrams.")
+        str,
+        typer.Option(
+            help="Recipe with the sections to use: memorisation, sample, ngrams, matches."
+        ),
     ] = "webtext",
     data: Data = DATA,
     workers: Workers = CORES,

@@ -42,14 +42,11 @@ def sample(
     config = load_recipe("webtext", overrides).sample
     texts = [text for text in _read_prompts(prompt, prompts) for _ in range(num)]
 
-    import torch
-
     from flows.corpora.find_weights import find_weights
-    from model.checkpoint import load_checkpoint
+    from model.checkpoint import fastest_device, load_checkpoint
     from model.generation.text import write_texts
 
-    checkpoint = load_checkpoint(find_weights(data, run))
-    checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    checkpoint = load_checkpoint(find_weights(data, run), fastest_device())
     written = write_texts(checkpoint, texts, config)
     for number, (text, pieces) in enumerate(zip(texts, written, strict=True), start=1):
         if len(texts) > 1:

@@ -1,5 +1,6 @@
 """The command `webtext train`."""
 
+import shlex
 import sys
 from typing import Annotated, Literal
 
@@ -46,7 +47,7 @@ def train(
 
             folder = train_model(loaded, tokens, data)
     except TrainingStoppedError as stopped:
-        command = " ".join(["webtext", *sys.argv[1:]])
+        command = shlex.join(["webtext", *sys.argv[1:]])
         console.print(f"stopped after step {stopped.step:,}, which is saved: {stopped.folder}")
         console.print(f"resume with: {command}", markup=False, soft_wrap=True)
         return

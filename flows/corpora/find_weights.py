@@ -5,8 +5,8 @@ from pathlib import Path
 from corpus.errors import UsageError, WebtextError
 from corpus.manifest import is_finished
 from corpus.storage.files import fetch_files
-from model.checkpoint import CHECKPOINT
 from model.hub import resolve_weights
+from model.settings import CHECKPOINT, CONFIG_FILE
 from model.training.training_state import RUN_CHECKPOINTS, newest
 
 
@@ -61,4 +61,7 @@ def _other_weights(data: Path, name: str) -> Path:
 
 
 def _is_run(path: Path) -> bool:
-    return is_finished(path) or (path / RUN_CHECKPOINTS).is_dir() or (path / CHECKPOINT).is_dir()
+    # Of what lies in S3 only, no more is here than the manifest.
+    is_stored = path.parent.name == "runs" and is_finished(path)
+    is_begun = (path / CONFIG_FILE).is_file() or (path / RUN_CHECKPOINTS).is_dir()
+    return is_stored or is_begun or (path / CHECKPOINT).is_dir()

@@ -23,9 +23,9 @@ from corpus.tokens.windows import TokenWindows
 from evaluation.scorer import Scorer, Window
 from flows.scaling.fit import PowerLaw, fit_power_law
 from flows.settings import ScalingConfig
-from model.checkpoint import CHECKPOINT, load_checkpoint
+from model.checkpoint import fastest_device, load_checkpoint
 from model.gpt2 import GPT2
-from model.settings import RunConfig, TrainConfig
+from model.settings import CHECKPOINT, RunConfig, TrainConfig
 
 STAGE: Final = "scaling"
 LIBRARIES: Final = ("webtext", "torch")
@@ -144,7 +144,7 @@ def _spread(total: int, wanted: int) -> list[int]:
 
 
 def _measure(path: Path, chosen: _Rows) -> SizeRow:
-    checkpoint = load_checkpoint(path / CHECKPOINT)
+    checkpoint = load_checkpoint(path / CHECKPOINT, fastest_device())
     model = checkpoint.model
     scorer = Scorer(model, checkpoint.tokenizer.end_of_text)
     shape = RunConfig.model_validate(read_manifest(path).config)

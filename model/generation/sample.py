@@ -9,9 +9,10 @@ from corpus.manifest import Manifest
 from corpus.runtime import Runtime
 from corpus.shards import shard_name
 from corpus.stage import Inputs, StageWriter
-from model.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
+from model.checkpoint import Checkpoint, fastest_device, load_checkpoint
 from model.generation.settings import SampleConfig
 from model.generation.text import write_texts
+from model.settings import CHECKPOINT
 
 SAMPLES = pa.schema([("prompt", pa.string()), ("text", pa.large_string())])
 
@@ -34,7 +35,7 @@ def run(config: SampleConfig, inputs: Inputs, output: Path, runtime: Runtime) ->
     prompts = config.prompts or ("",) * config.num_samples
     runtime.progress.start(len(prompts), "samples")
     if not writer.is_done(shard_name("samples", 0)):
-        checkpoint = load_checkpoint(inputs["run"] / CHECKPOINT)
+        checkpoint = load_checkpoint(inputs["run"] / CHECKPOINT, fastest_device())
         rows = _rows(checkpoint, prompts, config, runtime)
         writer.write(shard_name("samples", 0), rows, SAMPLES)
     return writer.finish(len(prompts), libraries=LIBRARIES)

@@ -68,7 +68,8 @@ class LiveRecord:
         earlier = read_record(self._file.folder)
         begun = self._begun
         if earlier is not None and earlier.uri == begun.uri:
-            told = tuple(each for each in earlier.told if each != "end")
+            # The rest is told again at the new end.
+            told = tuple(each for each in earlier.told if each == "details")
             begun = earlier.model_copy(
                 update={"status": "RUNNING", "ended_ms": None, "closed": False, "told": told}
             )

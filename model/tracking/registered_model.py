@@ -7,9 +7,9 @@ from urllib.request import url2pathname
 
 from corpus.atomic import write_bytes
 from corpus.storage.hard_links import link_file
+from model.settings import CHECKPOINT
 from model.tracking.store import Store
 
-_CHECKPOINT = "checkpoint"
 _MODEL = "model"
 _LOADER = "model.tracking.served_model"
 
@@ -29,12 +29,12 @@ def register_model(store: Store, run_id: str, name: str, run: Path) -> None:
     """
     client = store.client
     versions = client.search_model_versions(f"run_id = '{run_id}'")
-    if any(version.name == name for version in versions) or not (run / _CHECKPOINT).is_dir():
+    if any(version.name == name for version in versions) or not (run / CHECKPOINT).is_dir():
         return
     with tempfile.TemporaryDirectory() as scratch:
         described = Path(scratch) / "MLmodel"
         write_bytes(described, _mlmodel(run_id).encode())
-        files = {_MODEL: [described], f"{_MODEL}/{_CHECKPOINT}": _files(run / _CHECKPOINT)}
+        files = {_MODEL: [described], f"{_MODEL}/{CHECKPOINT}": _files(run / CHECKPOINT)}
         artifacts = str(client.get_run(run_id).info.artifact_uri)
         for where, paths in files.items():
             _put(store, run_id, artifacts, where, paths)
@@ -56,7 +56,7 @@ def _mlmodel(run_id: str) -> str:
         outputs=Schema([ColSpec(DataType.string)]),
     )
     model = Model(artifact_path=_MODEL, run_id=run_id, signature=texts)
-    model.add_flavor("python_function", loader_module=_LOADER, data=_CHECKPOINT)
+    model.add_flavor("python_function", loader_module=_LOADER, data=CHECKPOINT)
     return model.to_yaml()
 
 

@@ -6,7 +6,7 @@ An MLmodel file names this module as its loader, so a registered model holds no 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint import Checkpoint, fastest_device, load_checkpoint
 from model.generation.settings import SampleConfig
 from model.generation.text import write_texts
 
@@ -29,4 +29,4 @@ class ServedModel:
 
 def _load_pyfunc(path: str) -> ServedModel:
     """Called by MLflow with the path of the checkpoint folder."""
-    return ServedModel(load_checkpoint(Path(path)))
+    return ServedModel(load_checkpoint(Path(path), fastest_device()))

@@ -76,7 +76,7 @@ class Store:
             location = None
             if self.uri.startswith(_SQLITE):
                 database = Path(self.uri.removeprefix(_SQLITE))
-                location = (database.parent / "artifacts").as_uri()
+                location = (database.resolve().parent / "artifacts").as_uri()
             try:
                 return self.client.create_experiment(EXPERIMENT, artifact_location=location)
             except MlflowException:  # somebody else did in the meantime

@@ -17,8 +17,7 @@ _FAILURE = ".failure.json"
 
 def remember_failure(output: Path, error: WebtextError) -> None:
     """Keep why the training failed, for its next attempt and for who started it."""
-    launch = os.environ.get("TORCHELASTIC_RUN_ID")
-    failure = {"launch": launch, "message": error.message, "hint": error.hint}
+    failure = {"launch": _launch(), "message": error.message, "hint": error.hint}
     try:
         write_bytes(output / _FAILURE, orjson.dumps(failure))
     except (OSError, WebtextError):  # it may be the disk that failed: then the log has to do
@@ -31,7 +30,7 @@ def refuse_to_repeat(output: Path) -> None:
     Raises:
         WebtextError: an earlier attempt of the same launch failed for good.
     """
-    failure, launch = _read(output), os.environ.get("TORCHELASTIC_RUN_ID")
+    failure, launch = _read(output), _launch()
     if failure and launch and failure["launch"] == launch:
         raise WebtextError(failure["message"], hint=failure["hint"])
 
@@ -45,6 +44,12 @@ def remembered_failure(output: Path) -> WebtextError | None:
 def forget_failure(output: Path) -> None:
     """A new launch begins."""
     (output / _FAILURE).unlink(missing_ok=True)
+
+
+def _launch() -> str | None:
+    """What tells this launch of torchrun from others; None where nothing does."""
+    name = os.environ.get("TORCHELASTIC_RUN_ID")
+    return None if name == "none" else name  # torchrun's default, the same for every launch
 
 
 def _read(output: Path) -> dict[str, str]:

@@ -54,11 +54,12 @@ class Trainer:
         self._windows = windows
         self._order = config.order(len(windows["train"]))
         self._num_micro = config.micro_batches(process.world_size)
-        self._fast = compile_model(model) if config.compile else model
-        self._parallel = self._fast
+        if config.compile:
+            compile_model(model)
+        self._parallel: nn.Module = model
         if process.world_size > 1:
             process.wait_for_all("model made")  # the first collective call comes with DDP
-            self._parallel = DistributedDataParallel(self._fast, gradient_as_bucket_view=True)
+            self._parallel = DistributedDataParallel(model, gradient_as_bucket_view=True)
 
     def warm_up(self) -> None:
         """Compile, and let DDP settle which gradients travel together.
@@ -110,9 +111,10 @@ class Trainer:
         self.model.eval()
         for ids, targets in self._micro_batches(val, chosen):
             with self._autocast():
-                loss = self._fast(ids, targets)
+                loss = self.model(ids, targets)
             total += loss.double() * len(ids)
         self.model.train()
+        process.wait_for_all(f"evaluated {self.step}")  # the first time it compiles
         sum_of_losses, count = process.sum([total, len(chosen)])
         return sum_of_losses / count
 
@@ -131,8 +133,8 @@ class Trainer:
         loss = total / process.world_size
         grad_norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip))
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
-            train, whole = self._windows["train"], self._order.batch(self.step, config.batch_size)
-            raise not_finite(self.step, loss, grad_norm, train, whole)
+            train, order = self._windows["train"], self._order
+            raise not_finite(self.step, loss, grad_norm, train, order, config.batch_size)
         lr = learning_rate(self.step, config)
         reason = self.guard.judge(loss, grad_norm)
         if reason is None:
@@ -197,19 +199,19 @@ class Trainer:
             metrics["mfu"] = share
 
 
-def compile_model(model: GPT2) -> GPT2:
-    """The same model, and its weights, through torch.compile.
+def compile_model(model: GPT2) -> None:
+    """Put the model through torch.compile, all but its loss.
 
-    All but the loss: compiled, it would copy the gradient of the output layer for every chunk. On a
+    Compiled, that would copy the gradient of the output layer for every chunk. On a
     GPU the sums of a chunk become one kernel; on a CPU their steps in place are as fast.
     """
     model.hidden = torch.compile(model.hidden)
     if model.wte.weight.is_cuda:
         model.chunk_loss = torch.compile(fusible_chunk_loss)
-    return model
 
 
 def _precision(config: TrainConfig, device: torch.device) -> Precision:
     if config.precision == "auto":
-        return "bf16" if device.type == "cuda" else "fp32"
+        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16" if has_bf16 else "fp32"
     return config.precision

@@ -24,6 +24,8 @@ from torch.distributed import (
     TCPStore,  # pyright: ignore[reportPrivateImportUsage]
 )
 
+from corpus.errors import UsageError
+
 LOST_AFTER = timedelta(seconds=60)
 """A collective call that takes longer has lost somebody; so has who sees no life for so long."""
 
@@ -86,12 +88,16 @@ class Process:
 
 @contextmanager
 def process_group(device: Literal["auto", "cpu", "cuda"]) -> Iterator[Process]:
-    """This process's place, from torchrun's or Ray's environment; on its own without one."""
+    """This process's place, from torchrun's or Ray's environment; on its own without one.
+
+    Raises:
+        UsageError: there are fewer GPUs than processes.
+    """
     rank, world_size = (int(os.environ.get(k, d)) for k, d in (("RANK", "0"), ("WORLD_SIZE", "1")))
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     place = torch.device(kind)
     if kind == "cuda":
-        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        place = _own_gpu()
         torch.cuda.set_device(place)
         torch.set_float32_matmul_precision("high")  # what autocast leaves in fp32 may be TF32
     if world_size == 1:
@@ -114,6 +120,16 @@ def process_group(device: Literal["auto", "cpu", "cuda"]) -> Iterator[Process]:
         finally:
             if is_ours:
                 dist.destroy_process_group()
+
+
+def _own_gpu() -> torch.device:
+    index, found = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if index >= found:
+        raise UsageError(
+            f"process {index} of this machine needs a GPU of its own, and there are {found}",
+            hint="Lower train.processes, or compute on the CPU: --set train.device=cpu.",
+        )
+    return torch.device("cuda", index)
 
 
 @contextmanager
@@ -175,5 +191,6 @@ def _store(rank: int, world_size: int) -> Store:
         is_master=rank == 0 and not hosted,
         timeout=_PATIENCE,
     )
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    # Several torchruns need not count alike; there each round has a store of its own.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if hosted else "0"
     return PrefixStore(f"webtext-attempt-{attempt}", store)

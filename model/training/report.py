@@ -1,5 +1,7 @@
 """What rank 0 says while it trains: JSON lines to a program, or text to a person."""
 
+import os
+import shlex
 import sys
 import time
 
@@ -45,8 +47,10 @@ class TrainingReport:
         if self._is_watched:
             emit({"event": "stopped", "step": step})
         else:
-            command = " ".join(sys.orig_argv)
-            _say(f"stopped after step {step:,}, which is saved; resume with: {command}")
+            by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+            command = "the same torchrun" if by_torchrun else shlex.join(sys.orig_argv)
+            done = f"after step {step:,}, which is saved" if step else "before its first step"
+            _say(f"stopped {done}; resume with: {command}")
 
 
 def _figures(metrics: Metrics) -> str:

@@ -67,6 +67,7 @@ class TrainingRun:
         newest_of_all = process.agree("newest", str(newest(output) or ""))
         found = Path(newest_of_all) if newest_of_all else None
         if found is not None:
+            self._check_alike(found)  # before its weights do not fit
             model.load_state_dict(read_weights(found))
         elif weights is not None:
             load_initial_weights(model, tokenizer, weights)
@@ -105,13 +106,16 @@ class TrainingRun:
             self._checkpoints.wait()
         self._process.wait_for_all("finished")
 
-    def _resume(self, found: Path) -> None:
-        state, trainer = read_state(found), self.trainer
+    def _check_alike(self, found: Path) -> None:
+        state = read_state(found)
         if state.corpus != self._corpus or state.config != self._identity:
             raise WebtextError(
                 f"{found} is of another recipe or corpus",
                 hint="Give this training a folder of its own.",
             )
+
+    def _resume(self, found: Path) -> None:
+        state, trainer = read_state(found), self.trainer
         load_optimizer_tensors(trainer.model, trainer.optimizer, read_optimizer(found))
         trainer.guard.restore(state.guard)
         trainer.step = state.step

@@ -16,8 +16,8 @@ from corpus.errors import WebtextError
 from corpus.settings import Section
 from corpus.stage import describe_input
 from corpus.storage.hard_links import link_file
-from model.checkpoint import CHECKPOINT, load_weights
-from model.settings import RunConfig
+from model.checkpoint import load_weights
+from model.settings import CHECKPOINT, RunConfig
 from model.tensor_file import read_tensors
 from model.training.whole_folders import put_in_place
 

@@ -27,7 +27,8 @@ from evaluation.scorer import Scorer
 from evaluation.settings import EvaluateConfig
 from evaluation.task import Subject
 from evaluation.wikitext import detokenize
-from model.checkpoint import CHECKPOINT, save_checkpoint
+from model.checkpoint import save_checkpoint
+from model.settings import CHECKPOINT
 
 ANY, OVER_15 = RULES
 

@@ -13,7 +13,8 @@ from corpus.shards import read_rows, shard_name, write_shard
 from evaluation.evaluate import TASKS, run, score_table
 from evaluation.examples import EXAMPLES, examples_by_task, read_examples
 from evaluation.settings import EvaluateConfig
-from model.checkpoint import CHECKPOINT, save_checkpoint
+from model.checkpoint import save_checkpoint
+from model.settings import CHECKPOINT
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from corpus.runtime import Runtime
 from corpus.stage import StageWriter
 from corpus.tokenizer import Tokenizer
 from corpus.tokens.stage import TOKENIZER_FOLDER, TokensConfig, run as run_tokens
-from model.checkpoint import CHECKPOINT, save_checkpoint
+from model.checkpoint import save_checkpoint
 from model.gpt2 import GPT2
-from model.settings import GPT2Config, RunConfig
+from model.settings import CHECKPOINT, GPT2Config, RunConfig
 from tests.flows.small_corpora import document, write_documents
 
 WORDS = ["the", "crawler", "reads", "a", "page", "and", "writes", "its", "text", "to", "disk"]

@@ -43,6 +43,12 @@ def test_any_field_can_be_overridden():
         ("web.num_page=9", "unknown key web.num_page", "Did you mean web.num_pages?"),
         ("name.first=a", "name is a value", "sections"),
         ("links", "not of the form", "--set"),
+        (
+            "train.micro_batch_size=3",
+            r"train.batch_size \(\d+\) is not a multiple.*\. Lower train.micro_batch_size[^{]*$",
+            "the values that it names",
+        ),
+        ("train.lr=1e-9", r"train: min_lr \(.*\) is above lr \(1e-09\)\n", "that it names"),
     ],
 )
 def test_a_wrong_key_or_value_is_named_with_its_remedy(override: str, message: str, hint: str):

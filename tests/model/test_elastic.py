@@ -16,7 +16,6 @@ from corpus.runtime import Runtime
 from model.launch import run
 from model.settings import ModelConfig, RunConfig, TrainConfig
 from model.stopped import TrainingStoppedError
-from model.training.attempts import remembered_failure
 from model.training.training_state import newest, read_state
 
 SHAPE = ModelConfig(block_size=16, n_layer=2, n_head=2, n_embd=16)
@@ -203,23 +202,3 @@ def test_a_trainer_that_is_asked_to_stop_saves_and_says_how_to_go_on(tokens, tmp
     assert f"stopped after step {step}, which is saved; resume with: " in said
     assert f"-m model.train --config {path}" in said
     assert len(read_metrics(tmp_path / "run")) == step
-
-
-@pytest.mark.slow
-def test_a_failure_that_stays_is_not_repeated(tokens, tmp_path):
-    path = tmp_path / "config.json"
-    path.write_text(config().model_dump_json())
-    # Two processes pass the recipe's check, and torchrun is told to start three.
-    command = ["--standalone", "--nproc-per-node=3", "--max-restarts=3", "-m", "model.train"]
-    arguments = ["--config", path, "--tokens", tokens, "--output", tmp_path]
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", *command, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=250,
-    )
-    assert done.returncode != 0
-    reason = "is not a multiple of micro_batch_size x processes (2 x 3)"
-    failure = remembered_failure(tmp_path)
-    assert failure is not None
-    assert reason in failure.message

@@ -12,10 +12,10 @@ import torch
 
 from corpus.errors import UsageError
 from corpus.tokenizer import Tokenizer
-from model.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from model.checkpoint import load_checkpoint, save_checkpoint
 from model.gpt2 import GPT2
 from model.hub import resolve_weights
-from model.settings import GPT2Config
+from model.settings import CHECKPOINT, GPT2Config
 from tests.model.hub_server import COMMIT, hub_server
 
 ROOT = Path(__file__).parents[2]

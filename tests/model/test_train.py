@@ -206,7 +206,8 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 
 
 def test_where_a_run_computes_does_not_make_it_another_run():
-    elsewhere = TRAIN.model_copy(update={"device": "cuda", "processes": 2, "checkpoint_every": 9})
+    place = {"device": "cuda", "processes": 2, "micro_batch_size": 2, "checkpoint_every": 9}
+    elsewhere = TRAIN.model_copy(update=place)
     assert RunConfig(model=SHAPE, train=elsewhere).identity() == CONFIG.identity()
     longer = TRAIN.model_copy(update={"steps": 31})
     assert RunConfig(model=SHAPE, train=longer).identity() != CONFIG.identity()

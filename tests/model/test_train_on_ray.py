@@ -2,6 +2,7 @@
 
 import pytest
 
+from corpus.errors import WebtextError
 from corpus.metrics import read_metrics
 from corpus.runtime import Runtime
 from model.launch import run
@@ -35,3 +36,12 @@ def test_two_workers_of_ray_train_as_one_process(tokens, tmp_path):
     assert manifest.counts.out == 12
     assert (on_ray / "checkpoint" / "model.safetensors").is_file()
     assert not (on_ray / ".ray").exists()
+
+
+@pytest.mark.slow
+def test_a_training_that_fails_on_ray_says_why_and_is_not_repeated(tokens, tmp_path):
+    train = TRAIN.model_copy(
+        update={"runner": "ray", "processes": 2, "lr": 1e30, "checkpoint_every": 1}
+    )
+    with pytest.raises(WebtextError, match=r"step \d+: the loss is (nan|inf)"):
+        run(RunConfig(model=SHAPE, train=train), {"tokens": tokens}, tmp_path / "run", Runtime())

@@ -11,9 +11,9 @@ from corpus.errors import UsageError, WebtextError
 from corpus.stage import StageWriter
 from corpus.tokenizer import Tokenizer
 from flows.commands.export import export
-from model.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from model.checkpoint import load_checkpoint, save_checkpoint
 from model.gpt2 import GPT2
-from model.settings import GPT2Config, RunConfig
+from model.settings import CHECKPOINT, GPT2Config, RunConfig
 
 
 @pytest.fixture

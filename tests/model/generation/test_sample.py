@@ -6,10 +6,11 @@ from corpus.errors import WebtextError
 from corpus.runtime import Runtime
 from corpus.shards import read_rows
 from corpus.tokenizer import Tokenizer
-from model.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from model.checkpoint import load_checkpoint, save_checkpoint
 from model.generation.sample import run
 from model.generation.settings import SampleConfig
 from model.generation.text import write_texts
+from model.settings import CHECKPOINT
 from tests.model.generation.tiny_models import tiny_model
 
 

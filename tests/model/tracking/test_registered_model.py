@@ -10,11 +10,11 @@ from pandas import DataFrame
 
 from corpus.runtime import SilentProgress
 from corpus.tokenizer import Tokenizer
-from model.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from model.checkpoint import load_checkpoint, save_checkpoint
 from model.generation.settings import SampleConfig
 from model.generation.text import write_texts
 from model.gpt2 import GPT2
-from model.settings import GPT2Config
+from model.settings import CHECKPOINT, GPT2Config
 from model.tracking.run_record import Details
 from model.tracking.tracker import open_tracker
 

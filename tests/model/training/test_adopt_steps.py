@@ -65,6 +65,8 @@ def train(tokens, output, **changes):
 def test_a_run_with_a_step_left_out_ends_as_one_from_the_beginning(tokens, tmp_path):
     skipped = ((8, 9),)
     train(tokens, tmp_path / "runs" / "before")
+    _, first = train(tokens, tmp_path / "runs" / "twin")
+    assert first == 0  # what is the same run has nothing to lend
     adopted, first = train(tokens, tmp_path / "runs" / "after", skipped_steps=skipped)
     assert first == 6  # the newest checkpoint before step 8
     alone, from_start = train(tokens, tmp_path / "elsewhere" / "after", skipped_steps=skipped)
@@ -72,8 +74,6 @@ def test_a_run_with_a_step_left_out_ends_as_one_from_the_beginning(tokens, tmp_p
     assert adopted.hash == alone.hash
     for folder in (tmp_path / "runs" / "after", tmp_path / "elsewhere" / "after"):
         assert [line["step"] for line in read_metrics(folder)] == list(range(1, 13))
-    _, first = train(tokens, tmp_path / "runs" / "twin")
-    assert first == 0  # what is not another run has nothing to lend
     other, first = train(tokens, tmp_path / "runs" / "other", skipped_steps=skipped, seed=1)
     assert first == 0
     assert other.hash != alone.hash

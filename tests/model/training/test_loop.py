@@ -61,6 +61,21 @@ def test_a_loss_that_is_no_number_ends_the_run_before_the_update(windows, poison
         torch.testing.assert_close(weight, before[name], rtol=0, atol=0, equal_nan=True)
 
 
+def test_a_bad_step_is_left_out_beside_those_that_are_already(windows):
+    training = trainer(windows, skipped_steps=((2, 4),))
+    steps = training.train()
+    for _ in range(3):
+        next(steps)
+    with torch.no_grad():
+        dict(training.model.named_parameters())["h.0.mlp.c_fc.bias"][0] = math.nan
+    with pytest.raises(WebtextError) as failure:
+        next(steps)
+    # Steps 2 and 3 of a run that takes all are left out, so this run's 4th is that one's 6th.
+    assert failure.value.message.startswith("step 4: the loss is nan")
+    assert "--step 4" in failure.value.hint
+    assert "train.skipped_steps=[[2, 4], [6, 7]]" in failure.value.hint
+
+
 def test_what_the_guard_refuses_changes_no_weight_and_is_recorded(windows):
     training = trainer(windows)
     steps = training.train()
