@@ -37,6 +37,23 @@ def find_weights(data: Path, name: str) -> Path:
     return checkpoint
 
 
+def find_final_weights(data: Path, name: str) -> Path:
+    """As `find_weights`, and what it finds stays so: a training resumes from nothing else.
+
+    Raises:
+        UsageError: the run still trains; or as `find_weights`.
+    """
+    found = find_weights(data, name)
+    run = found.parents[1]
+    is_named = Path(name).resolve() == found.resolve()
+    if found.parent.name == RUN_CHECKPOINTS and not is_finished(run) and not is_named:
+        raise UsageError(
+            f"the run {name} still trains, and its weights change",
+            hint=f"Wait for its end, or name a checkpoint of it: --init-from {found}",
+        )
+    return found
+
+
 def _find_run(data: Path, name: str) -> Path | None:
     if _is_run(Path(name)):
         return Path(name)

@@ -10,7 +10,7 @@ from corpus.errors import UsageError, WebtextError
 from corpus.tokenizer import Tokenizer
 from flows.commands import sample as module
 from flows.commands.sample import sample
-from flows.corpora.find_weights import find_weights
+from flows.corpora.find_weights import find_final_weights, find_weights
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.generation.settings import SampleConfig
 from model.generation.text import write_texts
@@ -88,6 +88,22 @@ def test_a_run_is_found_finished_or_not(data, name, checkpoint):
 
 def test_a_folder_of_weights_is_found(data, weights):
     assert find_weights(data, str(weights)) == weights
+
+
+def test_a_training_begins_from_weights_that_stay(data, weights):
+    with pytest.raises(UsageError, match="ab02 still trains") as refusal:
+        find_final_weights(data, "ab02")
+    newest = data / "runs" / "ab02" / "checkpoints" / "step-00000010"
+    assert str(newest) in refusal.value.hint
+    for name in ("ab01", str(newest), str(weights)):
+        assert find_final_weights(data, name) == find_weights(data, name)
+
+
+def test_the_folder_of_another_stage_is_no_run(data):
+    (data / "tokens" / "k").mkdir(parents=True)
+    (data / "tokens" / "k" / "manifest.json").write_text("{}")
+    with pytest.raises(WebtextError, match="no usable checkpoint"):
+        load_checkpoint(find_weights(data, str(data / "tokens" / "k")))
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,12 @@ def test_a_finished_stage_is_one_run_with_its_files(uri, client, runs, tmp_path,
     assert found.data.tags["mlflow.parentRunId"] == parent.info.run_id
 
 
+def test_a_database_may_be_named_from_where_one_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert open_tracker("sqlite:///mlflow.db").record_run("tokens", {}, {}, {"out": 3}, [])
+    assert (tmp_path / "mlflow.db").is_file()
+
+
 def test_a_stage_that_was_recorded_half_is_completed(gate, client, runs, tmp_path, caplog):
     (tmp_path / "a.json").write_text("{}")
     stage = ("half", {"stage": "half"}, {"a": 1}, {"out": 3}, [tmp_path / "a.json"])
