@@ -12,10 +12,13 @@ from corpus.manifest import Manifest
 from corpus.runtime import Runtime
 from corpus.shards import num_rows, read_rows, shard_name
 from corpus.stage import Inputs, StageWriter, reject
+from evaluation.characters import ENWIK8, TEXT8
 from evaluation.examples import EXAMPLES, PREFIX, example_rows, read_examples
 from evaluation.heldout import HELDOUT
 from evaluation.lambada import LAMBADA
+from evaluation.lm1b import LM1B
 from evaluation.paper import paper_value
+from evaluation.ptb import PTB
 from evaluation.scorer import Scorer
 from evaluation.settings import EvaluateConfig, TaskName
 from evaluation.task import NoExamplesError, Score, Subject, Task
@@ -30,7 +33,11 @@ TASKS: Final[dict[TaskName, Task]] = {
     "heldout": HELDOUT,
     "lambada": LAMBADA,
     "wikitext2": WIKITEXT2,
+    "ptb": PTB,
+    "enwik8": ENWIK8,
+    "text8": TEXT8,
     "wikitext103": WIKITEXT103,
+    "lm1b": LM1B,
 }
 
 SCORES: Final = pa.schema(

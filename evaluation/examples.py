@@ -19,7 +19,7 @@ EXAMPLES: Final = pa.schema(
         ("nats", pa.float64()),  # -log p of the tokens that the task scores, summed
         ("num_tokens", pa.int64()),  # those tokens
         # Null in the rows of a task that does not measure it.
-        ("num_words", pa.int64()),
+        ("num_units", pa.int64()),
         ("unigram_nats", pa.float64()),
         ("is_correct", pa.bool_()),
     ]
@@ -39,8 +39,8 @@ class Example:
     """Negative log-probability of the tokens that the task scores."""
     num_tokens: int
     """Tokens that the task scores: of LAMBADA's passages the last word's."""
-    num_words: int | None = None
-    """WikiText: words as published, line ends included."""
+    num_units: int | None = None
+    """Words as published, line ends included; of enwik8 bytes, of text8 characters."""
     unigram_nats: float | None = None
     """Held-out split: the same as `nats` by the train split's token counts."""
     is_correct: bool | None = None

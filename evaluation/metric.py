@@ -76,3 +76,13 @@ def column(name: str) -> Column:
 def each(examples: pa.Table) -> np.ndarray:
     """One unit per example."""
     return np.ones(len(examples))
+
+
+def word_metrics(protocol: str) -> tuple[Metric, Metric]:
+    """The figures of a text that was published as words: per word of that, and per token."""
+    per_word, per_token = "per original word with line ends", "per token of the model"
+    nats, words, tokens = column("nats"), column("num_units"), column("num_tokens")
+    return (
+        Metric("word_perplexity", f"{per_word}, {protocol}", nats, words, is_exponential=True),
+        Metric("token_perplexity", f"{per_token}, {protocol}", nats, tokens, is_exponential=True),
+    )

@@ -1,19 +1,21 @@
 """The recipe section of the evaluation; imports no torch, so that a flow may read it."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from corpus.settings import Section
 
-TaskName = Literal["heldout", "lambada", "wikitext2", "wikitext103"]
+TaskName = Literal[
+    "heldout", "lambada", "wikitext2", "ptb", "enwik8", "text8", "wikitext103", "lm1b"
+]
 
 
 class EvaluateConfig(Section):
     """Which tasks score a checkpoint, and how long texts are cut into windows."""
 
-    tasks: tuple[TaskName, ...] = ("heldout", "lambada", "wikitext2", "wikitext103")
-    """Tasks in the order of the table; each is one shard of examples."""
+    tasks: tuple[TaskName, ...] = get_args(TaskName)
+    """Tasks in the order of the table, by default the paper's; each is one shard of examples."""
 
     stride: int | None = Field(default=None, ge=1)
     """Tokens that each window of a long text scores; the rest of the window is context only.

@@ -16,6 +16,8 @@ _SOURCES: Final = {
     "ptb": "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz (folder data)",
     "wikitext2": "https://wikitext.smerity.com/wikitext-2-v1.zip",
     "wikitext103": "https://wikitext.smerity.com/wikitext-103-v1.zip",
+    "enwik8": "http://mattmahoney.net/dc/enwik8.zip",
+    "text8": "http://mattmahoney.net/dc/text8.zip",
     "lm1b": "https://www.statmt.org/lm-benchmark/"
     "1-billion-word-language-modeling-benchmark-r13output.tar.gz "
     "(folder heldout-monolingual.tokenized.shuffled)",

@@ -1,5 +1,7 @@
 """The sets on which a language model is scored as it is: texts, unchanged, one after the other."""
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
@@ -7,9 +9,16 @@ from typing import Final, Literal
 from corpus.benchmarks.files import benchmark_file, foreign, read_lines, read_objects
 
 WikiText = Literal["wikitext2", "wikitext103"]
+CharacterSet = Literal["enwik8", "text8"]
 Split = Literal["train", "valid", "test"]
 
 LAMBADA_FILE: Final = "lambada/lambada_test.jsonl"
+_CHARACTER_SET_BYTES: Final = 100_000_000
+_TEST_BYTES: Final = 5_000_000
+_CONTINUATIONS: Final = bytes(range(0x80, 0xC0))
+_PIECE: Final = 10_000
+_CUT: Final = re.compile(r"(?<=\S)(?= \S)|(?<=\S)\n(?=\S)")
+
 LM1B_FILE: Final = "lm1b/news.en.heldout-00000-of-00050"
 
 
@@ -70,6 +79,34 @@ def lm1b_sentences(folder: Path) -> Iterator[str]:
         NotAvailableError: the file is missing.
     """
     yield from read_lines(benchmark_file(folder, LM1B_FILE))
+
+
+def character_pieces(folder: Path, name: CharacterSet) -> Iterator[str]:
+    """The last five million bytes of enwik8 or text8, in pieces of some ten thousand characters.
+
+    Each piece ends before a space or after a line end that stand alone, where GPT-2's pattern
+    always cuts. Half a character at the very beginning is left out.
+
+    Raises:
+        NotAvailableError: the file is missing.
+        WebtextError: it has not 100,000,000 bytes, or is not UTF-8.
+    """
+    path = benchmark_file(folder, f"{name}/{name}")
+    if (size := path.stat().st_size) != _CHARACTER_SET_BYTES:
+        raise foreign(path, f"it has {size:,} bytes, not {_CHARACTER_SET_BYTES:,}")
+    with path.open("rb") as file:
+        file.seek(-_TEST_BYTES, os.SEEK_END)
+        content = file.read().lstrip(_CONTINUATIONS)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as exc:
+        raise foreign(path, f"it is not UTF-8 ({exc.reason})") from exc
+    start = 0
+    while start < len(text):
+        cut = _CUT.search(text, start + _PIECE)
+        end = cut.end() if cut else len(text)
+        yield text[start:end]
+        start = end
 
 
 def _is_title(before: str, line: str, after: str) -> bool:

@@ -14,6 +14,7 @@ import orjson
 import zstandard
 
 from corpus.benchmarks.language_modeling import (
+    character_pieces,
     lambada_passages,
     lm1b_sentences,
     ptb_sentences,
@@ -166,6 +167,9 @@ TEXT_SETS: Final[tuple[TextSet, ...]] = (
     # lost its documents' borders: an n-gram across two lines need not have been in one text.
     TextSet("ptb", "PTB", 0.88, partial(_whole, ptb_sentences)),
     TextSet("wikitext2", "WikiText-2", 1.63, partial(_whole, _WIKITEXT2)),
+    # Pieces of ten thousand characters: of their 8-grams one in 200 crosses from one to the next.
+    TextSet("enwik8", "enwik8", 6.31, partial(_whole, partial(character_pieces, name="enwik8"))),
+    TextSet("text8", "text8", 3.94, partial(_whole, partial(character_pieces, name="text8"))),
     TextSet("wikitext103", "WikiText-103", 2.42, partial(_whole, _WIKITEXT103)),
     TextSet("lm1b", "One Billion Word", 3.75, partial(_whole, lm1b_sentences)),
     TextSet("wsc273", "Winograd schemas", None, partial(_whole, wsc_sentences)),

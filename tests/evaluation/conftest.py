@@ -1,11 +1,14 @@
 """A tiny GPT-2 with a byte vocabulary, a tokens folder, and the real benchmark files."""
 
+import os
+import re
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 import torch
 
+from corpus.benchmarks.language_modeling import LM1B_FILE
 from corpus.schema import tokens_schema
 from corpus.settings import Section
 from corpus.shards import shard_name, write_shard
@@ -75,3 +78,23 @@ def scored(measured):
         return {score.metric: score for score in scores}
 
     return score
+
+
+@pytest.fixture(scope="session")
+def official(benchmarks, tmp_path_factory) -> Path:
+    """Every set under its official name; of those that are not to be had, files of that kind."""
+    folder = tmp_path_factory.mktemp("official")
+    for name in ("lambada", "wikitext2", "wikitext103", "ptb"):
+        (folder / name).symlink_to(benchmarks / name)
+    (folder / "lm1b").mkdir()
+    sample = (benchmarks / "lm1b" / "news.en.heldout.sample.txt").read_text()
+    (folder / LM1B_FILE).write_text(sample)
+    text = (benchmarks / "wikitext2_raw" / "wiki.test.raw").read_text()
+    letters = re.sub("[^a-z]+", " ", text.lower())
+    for name, content in (("enwik8", text.encode()), ("text8", letters.encode())):
+        (folder / name).mkdir()
+        with (folder / name / name).open("wb") as file:
+            file.truncate(95_000_000)  # what is not scored takes no disk
+            file.seek(0, os.SEEK_END)
+            file.write((content * 10)[-5_000_000:])
+    return folder

@@ -20,13 +20,13 @@ from dedup.matches.shards import COUNTS
 from dedup.overlap.summary import OVERLAP
 from dedup.overlap.text_sets import TEXT_SETS
 from evaluation.clean_subsets import RULES, clean_subsets, compare_subsets, overlap_percents
+from evaluation.detokenizers import WIKITEXT
 from evaluation.evaluate import TASKS, run
 from evaluation.examples import EXAMPLES, Example, example_rows
 from evaluation.lambada import LAMBADA, split_last_word
 from evaluation.scorer import Scorer
 from evaluation.settings import EvaluateConfig
 from evaluation.task import Subject
-from evaluation.wikitext import detokenize
 from model.checkpoint import save_checkpoint
 from model.settings import CHECKPOINT
 
@@ -47,7 +47,7 @@ def examples_of_any_task(draw) -> pa.Table:
     some = st.tuples(st.floats(0.1, 300), st.integers(1, 100), st.floats(0.1, 300), st.booleans())
     return table(
         *(
-            Example(i, nats, size, num_words=101 - size, unigram_nats=other, is_correct=is_correct)
+            Example(i, nats, size, num_units=101 - size, unigram_nats=other, is_correct=is_correct)
             for i, (nats, size, other, is_correct) in enumerate(
                 draw(st.lists(some, min_size=1, max_size=12))
             )
@@ -231,7 +231,7 @@ def test_an_example_has_one_number_in_scores_and_overlap(
     if name == "lambada":
         sizes = [len(tokenizer.encode(split_last_word(text)[1])) for text in texts]
     else:
-        sizes = [len(tokenizer.encode(detokenize(text))) for text in texts]
+        sizes = [len(tokenizer.encode(WIKITEXT(text))) for text in texts]
     assert examples["num_tokens"].to_pylist() == sizes
 
 

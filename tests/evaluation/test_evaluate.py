@@ -12,6 +12,7 @@ from corpus.runtime import Runtime, SilentProgress
 from corpus.shards import read_rows, shard_name, write_shard
 from evaluation.evaluate import TASKS, run, score_table
 from evaluation.examples import EXAMPLES, examples_by_task, read_examples
+from evaluation.paper import TABLE_3
 from evaluation.settings import EvaluateConfig
 from model.checkpoint import save_checkpoint
 from model.settings import CHECKPOINT
@@ -57,9 +58,9 @@ def test_a_killed_evaluation_goes_on_at_the_task(inputs, benchmarks, tmp_path):
     assert run(config, inputs, killed, Runtime()).figures["lambada_perplexity"] == 1
 
 
-def test_scores_are_those_of_all_examples(inputs, benchmarks, tmp_path):
+def test_scores_are_those_of_all_examples(inputs, official, tmp_path):
     config = EvaluateConfig(max_examples=3)
-    run(config, {**inputs, "benchmarks": benchmarks}, tmp_path / "out", Runtime())
+    run(config, {**inputs, "benchmarks": official}, tmp_path / "out", Runtime())
     by_task = examples_by_task(tmp_path / "out")
     assert list(by_task) == list(config.tasks)
     tasks = {task.name: task for task in TASKS.values()}
@@ -79,15 +80,15 @@ def test_a_shard_of_another_kind_is_no_examples(tmp_path):
         read_examples(tmp_path / "examples-00000.arrow")
 
 
-def test_every_planned_metric_has_a_row(inputs, benchmarks, tmp_path):
+def test_every_planned_metric_has_a_row(inputs, official, tmp_path):
     config = EvaluateConfig(max_examples=3)
     hashes = set()
     for name in ("one", "two"):
         output = tmp_path / name
-        manifest = run(config, {**inputs, "benchmarks": benchmarks}, output, Runtime())
+        manifest = run(config, {**inputs, "benchmarks": official}, output, Runtime())
         hashes.add(manifest.hash)
     assert len(hashes) == 1
-    assert (manifest.counts.incoming, manifest.counts.out) == (10, 10)
+    assert (manifest.counts.incoming, manifest.counts.out) == (16, 16)
     rows = score_table(tmp_path / "one")
     assert list(dict.fromkeys(row.task for row in rows)) == list(config.tasks)
     by_name = {(row.task, row.metric): row for row in rows}
@@ -96,13 +97,18 @@ def test_every_planned_metric_has_a_row(inputs, benchmarks, tmp_path):
     assert by_name["heldout", "loss"].value == manifest.figures["heldout_loss"]
     assert by_name["heldout", "gain"].value == manifest.figures["gain"]
     assert by_name["wikitext2", "word_perplexity"].num_examples == 3
+    # Every figure of the paper's table 3 that a task of ours measures stands beside it.
+    papers = {(column.task, column.metric) for column in TABLE_3}
+    assert {name for name, row in by_name.items() if row.paper_1542M} == {
+        name for name in papers if name[0] in config.tasks
+    }
 
 
 def test_a_missing_benchmark_is_said_with_where_to_get_it(inputs, tmp_path):
     empty = tmp_path / "benchmarks"
     empty.mkdir()
     manifest = run(EvaluateConfig(), {**inputs, "benchmarks": empty}, tmp_path / "out", Runtime())
-    assert manifest.counts.rejects == {"not_available": 6}
+    assert manifest.counts.rejects == {"not_available": 12}
     rejects = list(read_rows(tmp_path / "out" / "rejects-00000.arrow"))
     assert rejects[0]["key"] == "lambada.perplexity"
     assert "https://" in rejects[0]["detail"]
@@ -111,7 +117,7 @@ def test_a_missing_benchmark_is_said_with_where_to_get_it(inputs, tmp_path):
 
 def test_without_a_benchmarks_folder_the_held_out_split_is_scored(inputs, tmp_path):
     manifest = run(EvaluateConfig(), inputs, tmp_path / "out", Runtime())
-    assert (manifest.counts.incoming, manifest.counts.out) == (10, 4)
+    assert (manifest.counts.incoming, manifest.counts.out) == (16, 4)
     assert list(examples_by_task(tmp_path / "out")) == ["heldout"]
 
 

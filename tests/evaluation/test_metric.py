@@ -27,13 +27,13 @@ def random_table(num_examples: int) -> pa.Table:
         *(
             Example(
                 number,
-                nats=num_words / 40 * rng.gamma(8, 0.5),
-                num_tokens=2 * num_words,
-                num_words=num_words,
-                unigram_nats=num_words / 40 * rng.gamma(9, 0.5),
+                nats=num_units / 40 * rng.gamma(8, 0.5),
+                num_tokens=2 * num_units,
+                num_units=num_units,
+                unigram_nats=num_units / 40 * rng.gamma(9, 0.5),
                 is_correct=bool(rng.random() < 0.4),
             )
-            for number, num_words in enumerate(rng.integers(20, 60, num_examples).tolist())
+            for number, num_units in enumerate(rng.integers(20, 60, num_examples).tolist())
         )
     )
 
@@ -45,7 +45,7 @@ def test_perplexity_is_of_the_mean_loss():
 
 
 def test_longer_articles_weigh_more():
-    examples = table(Example(0, 10.0, 9, num_words=10), Example(1, 90.0, 9, num_words=30))
+    examples = table(Example(0, 10.0, 9, num_units=10), Example(1, 90.0, 9, num_units=30))
     assert WORD_PERPLEXITY.value(examples) == math.exp(100 / 40)
 
 

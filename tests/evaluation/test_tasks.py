@@ -4,16 +4,27 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from corpus.benchmarks.language_modeling import lambada_passages, wikitext_articles
+from corpus.benchmarks.language_modeling import (
+    character_pieces,
+    lambada_passages,
+    lm1b_sentences,
+    ptb_sentences,
+    wikitext_articles,
+)
 from corpus.errors import UsageError, WebtextError
 from corpus.tokenizer import Tokenizer
+from evaluation.characters import TEXT8
+from evaluation.detokenizers import LM1B as DETOKENIZE_LM1B, WIKITEXT
 from evaluation.heldout import HELDOUT, unigram_logprobs
 from evaluation.lambada import LAMBADA, split_last_word
+from evaluation.lm1b import LM1B
 from evaluation.paper import TABLE_3, paper_value
+from evaluation.ptb import PTB
 from evaluation.scorer import Scorer
 from evaluation.task import NoExamplesError, Subject
-from evaluation.wikitext import WIKITEXT2, count_words, detokenize
+from evaluation.wikitext import WIKITEXT2, count_words
 
 
 @pytest.fixture
@@ -99,33 +110,6 @@ def test_wikitext_is_sixty_articles_with_the_published_word_count(benchmarks, na
     assert count_words(text) == 245_569
 
 
-@pytest.mark.parametrize(
-    ("tokens", "text"),
-    [
-        (" a guest @-@ starring role in 1 @,@ 000 @.@ 5 ", "a guest-starring role in 1,000.5"),
-        (
-            ' the episode , " Teddy \'s Story " , of <unk> .',
-            'the episode, "Teddy\'s Story", of <unk>.',
-        ),
-        (" Doctors ( 2006 ) ; it was n't [ 1 ] !", "Doctors (2006); it wasn't [1]!"),
-        (" = = = 2000 to 2005 = = = ", "=== 2000 to 2005 ==="),
-        (" the actors ' roles at 5 ° : cold", "the actors' roles at 5°: cold"),
-        (" $ 5 and £ 6", "$5 and £6"),
-        (" \n = Title = \n \n Text . \n", "\n= Title =\n\nText.\n"),
-    ],
-)
-def test_detokenized_text_reads_as_written(tokens, text):
-    assert detokenize(tokens) == text
-
-
-def test_detokenizing_keeps_lines_and_loses_no_letter(benchmarks):
-    text = "".join(wikitext_articles(benchmarks, "wikitext2"))
-    written = detokenize(text)
-    assert written.count("\n") == text.count("\n")
-    letters = [character for character in text if character.isalnum()]
-    assert [character for character in written if character.isalnum()] == letters
-
-
 def test_wikitext_perplexity_is_per_original_word(subject_of, tokenizer, tmp_path, scored):
     (tmp_path / "wikitext2").mkdir()
     text = " \n = Title = \n \n A guest @-@ starring role , here . \n"
@@ -155,7 +139,7 @@ def test_an_articles_loss_is_that_of_its_tokens_given_all_before(
     folder, first, second = two_articles
     subject = subject_of(benchmarks=folder)
     examples = measured(WIKITEXT2, subject)
-    written = [tokenizer.encode(detokenize(article)) for article in (first, second)]
+    written = [tokenizer.encode(WIKITEXT(article)) for article in (first, second)]
     # A token at a time: its context is what its window of 32 holds.
     stream, logprobs = written[0] + written[1], []
     for i in range(len(stream)):
@@ -168,26 +152,72 @@ def test_an_articles_loss_is_that_of_its_tokens_given_all_before(
     assert examples["nats"].to_pylist() == pytest.approx(
         [-sum(logprobs[:cut]), -sum(logprobs[cut:])], rel=1e-4
     )
-    assert examples["num_words"].to_pylist() == [count_words(first), count_words(second)]
+    assert examples["num_units"].to_pylist() == [count_words(first), count_words(second)]
 
 
 def test_articles_sum_to_the_file(subject_of, benchmarks, tokenizer, measured):
     subject = subject_of(benchmarks=benchmarks, max_examples=5)
     text = "".join(list(wikitext_articles(benchmarks, "wikitext2"))[:5])
-    [logprobs] = subject.scorer.rolling_logprobs([tokenizer.encode(detokenize(text))])
+    [logprobs] = subject.scorer.rolling_logprobs([tokenizer.encode(WIKITEXT(text))])
     examples = measured(WIKITEXT2, subject)
     assert len(examples) == 5
     assert sum(examples["num_tokens"].to_pylist()) == len(logprobs)
     assert math.fsum(examples["nats"].to_pylist()) == pytest.approx(-math.fsum(logprobs), rel=1e-12)
-    assert sum(examples["num_words"].to_pylist()) == count_words(text)
+    assert sum(examples["num_units"].to_pylist()) == count_words(text)
 
 
 @pytest.mark.parametrize("name", ["wikitext2", "wikitext103"])
 def test_gpt2s_tokens_of_the_articles_are_those_of_the_file(benchmarks, real_data, name):
     gpt2 = Tokenizer.load(real_data / "gpt2_bpe")
     articles = list(wikitext_articles(benchmarks, name))
-    whole = gpt2.encode(detokenize("".join(articles)))
-    assert [i for article in articles for i in gpt2.encode(detokenize(article))] == whole
+    whole = gpt2.encode(WIKITEXT("".join(articles)))
+    assert [i for article in articles for i in gpt2.encode(WIKITEXT(article))] == whole
+
+
+def test_ptbs_words_are_those_that_its_makers_count(subject_of, benchmarks, measured):
+    examples = measured(PTB, subject_of(benchmarks=benchmarks, max_examples=40))
+    sentences = list(ptb_sentences(benchmarks))
+    assert sum(map(count_words, sentences)) == 82_430
+    assert examples["num_units"].to_pylist() == [count_words(each) for each in sentences[:40]]
+
+
+def test_sentences_of_the_billion_words_are_scored_each_alone(
+    subject_of, official, tokenizer, measured
+):
+    subject = subject_of(benchmarks=official)
+    examples = measured(LM1B, subject)
+    sentence = list(lm1b_sentences(official))[7]
+    [logprobs] = subject.scorer.rolling_logprobs([tokenizer.encode(DETOKENIZE_LM1B(sentence))])
+    assert examples["nats"][7].as_py() == pytest.approx(-math.fsum(logprobs), rel=1e-6)
+    assert examples["num_units"][7].as_py() == len(sentence.split()) + 1
+
+
+@pytest.mark.parametrize("name", ["enwik8", "text8"])
+def test_pieces_are_the_last_five_million_bytes(official, real_data, name):
+    pieces = list(character_pieces(official, name))
+    content = (official / name / name).read_bytes()[-5_000_000:]
+    skipped = len(content) - len("".join(pieces).encode())
+    assert skipped < 4
+    assert "".join(pieces).encode() == content[skipped:]
+    gpt2 = Tokenizer.load(real_data / "gpt2_bpe")
+    some = pieces[:6]
+    assert [i for piece in some for i in gpt2.encode(piece)] == gpt2.encode("".join(some))
+
+
+def test_bits_are_those_of_a_byte_that_could_be_any_of_256(
+    subject_of, official, model, scored, monkeypatch
+):
+    monkeypatch.setattr(model.wte.weight, "data", torch.zeros_like(model.wte.weight))
+    scores = scored(TEXT8, subject_of(benchmarks=official, max_examples=1))
+    assert scores["bits_per_character"].value == pytest.approx(math.log2(257), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["enwik8", "text8"])
+def test_another_number_of_bytes_is_not_the_published_file(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / name).write_text("abc")
+    with pytest.raises(WebtextError, match="it has 3 bytes, not 100,000,000"):
+        list(character_pieces(tmp_path, name))
 
 
 def test_a_foreign_file_is_named_with_its_line(tmp_path, subject_of):

@@ -54,7 +54,7 @@ def test_real_test_sets_equal_brute_force(benchmarks, index_of, overlap_of):
         figure = manifest.figures[f"{slug}_percent_found"]
         assert figure == pytest.approx(table[slug].percent_found, abs=1e-4)
     assert manifest.counts.incoming == manifest.counts.out + manifest.counts.rejects["too_short"]
-    assert str(manifest.figures["not_available"]).startswith("One Billion Word")
+    assert str(manifest.figures["not_available"]).startswith("enwik8, text8, One Billion Word")
 
 
 def test_lambada_against_itself_is_found_whole(benchmarks, index_of, overlap_of):
@@ -138,7 +138,7 @@ def test_missing_sets_and_short_texts_are_said(benchmarks, index_of, overlap_of,
     assert manifest.counts.rejects == {"too_short": 3761 - num_measured}
     assert manifest.figures["ptb_num_too_short"] == 3761 - num_measured
     assert manifest.figures["not_available"] == (
-        "LAMBADA, WikiText-2, WikiText-103, One Billion Word, Winograd schemas, "
+        "LAMBADA, WikiText-2, enwik8, text8, WikiText-103, One Billion Word, Winograd schemas, "
         "Natural Questions, CoQA, CNN/Daily Mail, CBT common nouns, CBT named entities"
     )
 
