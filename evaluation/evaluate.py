@@ -23,6 +23,7 @@ from evaluation.scorer import Scorer
 from evaluation.settings import EvaluateConfig, TaskName
 from evaluation.task import NoExamplesError, Score, Subject, Task
 from evaluation.wikitext import WIKITEXT2, WIKITEXT103
+from evaluation.winograd import WINOGRAD
 from model.checkpoint import Checkpoint, fastest_device, load_checkpoint
 from model.settings import CHECKPOINT
 
@@ -38,6 +39,7 @@ TASKS: Final[dict[TaskName, Task]] = {
     "text8": TEXT8,
     "wikitext103": WIKITEXT103,
     "lm1b": LM1B,
+    "wsc273": WINOGRAD,
 }
 
 SCORES: Final = pa.schema(

@@ -22,6 +22,7 @@ EXAMPLES: Final = pa.schema(
         ("num_units", pa.int64()),
         ("unigram_nats", pa.float64()),
         ("is_correct", pa.bool_()),
+        ("is_correct_full", pa.bool_()),
     ]
 )
 
@@ -44,7 +45,9 @@ class Example:
     unigram_nats: float | None = None
     """Held-out split: the same as `nats` by the train split's token counts."""
     is_correct: bool | None = None
-    """LAMBADA: whether greedy decoding gives the last word."""
+    """LAMBADA: whether greedy decoding gives the last word. Winograd: by partial scoring."""
+    is_correct_full: bool | None = None
+    """Winograd: by the probability of the full sentence."""
 
 
 def example_rows(task: str, examples: Iterable[Example]) -> Iterator[dict]:

@@ -1,4 +1,4 @@
-"""What the paper reports: Table 3, zero-shot results of its four models and of its day's best.
+"""What the paper reports: zero-shot results of its four models and of its day's best.
 
 Radford et al. 2019, "Language Models are Unsupervised Multitask Learners".
 """
@@ -13,7 +13,7 @@ SOURCE: Final = "Radford et al. 2019, Table 3"
 
 @dataclass(frozen=True)
 class PaperColumn:
-    """One column of Table 3."""
+    """One figure, by model: a column of Table 3."""
 
     task: str
     metric: str
@@ -40,9 +40,13 @@ TABLE_3: Final = (
 )
 
 
+WINOGRAD: Final = PaperColumn("wsc273", "accuracy_percent", {"1542M": 70.70})
+"""Section 3.4; figure 3 has the other sizes, as points only."""
+
+
 def paper_value(task: str, metric: str, model: PaperModel) -> float | None:
     """What the paper reports for `model`, None where it reports nothing of the kind."""
-    for column in TABLE_3:
+    for column in (*TABLE_3, WINOGRAD):
         if (column.task, column.metric) == (task, metric):
-            return column.values[model]
+            return column.values.get(model)
     return None

@@ -7,7 +7,7 @@ from pydantic import Field
 from corpus.settings import Section
 
 TaskName = Literal[
-    "heldout", "lambada", "wikitext2", "ptb", "enwik8", "text8", "wikitext103", "lm1b"
+    "heldout", "lambada", "wikitext2", "ptb", "enwik8", "text8", "wikitext103", "lm1b", "wsc273"
 ]
 
 

@@ -21,6 +21,8 @@ _SOURCES: Final = {
     "lm1b": "https://www.statmt.org/lm-benchmark/"
     "1-billion-word-language-modeling-benchmark-r13output.tar.gz "
     "(folder heldout-monolingual.tokenized.shuffled)",
+    "winograd_wsc.jsonl": "https://github.com/mosaicml/llm-foundry "
+    "(folder scripts/eval/local_data/language_understanding)",
     "wsc273": "https://cs.nyu.edu/~davise/papers/WinogradSchemas/WSCollection.xml",
     "nq_open": "https://github.com/google-research-datasets/natural-questions (folder nq_open)",
     "coqa": "https://nlp.stanford.edu/data/coqa/coqa-dev-v1.0.json",
@@ -86,4 +88,4 @@ def foreign(path: Path, problem: str) -> WebtextError:
 
 
 def _source(path: Path) -> str:
-    return _SOURCES[path.parent.name]
+    return _SOURCES.get(path.name) or _SOURCES[path.parent.name]

@@ -19,6 +19,7 @@ CbtWords = Literal["CN", "NE"]
 """What the blank of a Children's Book Test question stands for: common nouns or named entities."""
 
 WSC273_FILE: Final = "wsc273/WSCollection.xml"
+WINOGRAD_FILE: Final = "wsc273/winograd_wsc.jsonl"
 NQ_OPEN_FILE: Final = "nq_open/NQ-open.dev.jsonl"
 COQA_FILE: Final = "coqa/coqa-dev-v1.0.json"
 CNNDM_FILE: Final = "cnndm/test.csv"
@@ -26,6 +27,17 @@ CNNDM_FILE: Final = "cnndm/test.csv"
 _NUM_SCHEMAS: Final = 273
 _NUM_CONTEXT_SENTENCES: Final = 20
 _BLANK: Final = "XXXXX"
+
+
+class Schema(NamedTuple):
+    """A sentence with each candidate in the place of its pronoun."""
+
+    beginnings: tuple[str, ...]
+    """The sentence up to and with the candidate."""
+    end: str
+    """The rest of it, the same for all."""
+    answer: int
+    """Which candidate is meant."""
 
 
 class Question(NamedTuple):
@@ -81,6 +93,23 @@ def wsc_sentences(folder: Path) -> Iterator[str]:
     for schema in islice(schemas, _NUM_SCHEMAS):
         parts = [schema.findtext(f"text/{name}") for name in ("txt1", "pron", "txt2")]
         yield " ".join(" ".join(part.split()) for part in parts if part)
+
+
+def winograd_schemas(folder: Path) -> Iterator[Schema]:
+    """The 273 Winograd schemas, candidates put in by hand ("his son" becomes "the son").
+
+    Raises:
+        NotAvailableError: the file is missing.
+        WebtextError: a line is no schema.
+    """
+    path = benchmark_file(folder, WINOGRAD_FILE)
+    for number, value in read_objects(path):
+        try:
+            schema = Schema(tuple(value["context_options"]), value["continuation"], value["gold"])
+            schema.beginnings[schema.answer]
+        except (KeyError, TypeError, IndexError) as exc:
+            raise foreign(path, f"line {number} is no schema with candidates") from exc
+        yield schema
 
 
 def nq_open_questions(folder: Path) -> Iterator[Question]:

@@ -84,7 +84,7 @@ def scored(measured):
 def official(benchmarks, tmp_path_factory) -> Path:
     """Every set under its official name; of those that are not to be had, files of that kind."""
     folder = tmp_path_factory.mktemp("official")
-    for name in ("lambada", "wikitext2", "wikitext103", "ptb"):
+    for name in ("lambada", "wikitext2", "wikitext103", "ptb", "wsc273"):
         (folder / name).symlink_to(benchmarks / name)
     (folder / "lm1b").mkdir()
     sample = (benchmarks / "lm1b" / "news.en.heldout.sample.txt").read_text()

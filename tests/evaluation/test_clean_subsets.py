@@ -44,11 +44,20 @@ def table(*examples: Example) -> pa.Table:
 
 @st.composite
 def examples_of_any_task(draw) -> pa.Table:
-    some = st.tuples(st.floats(0.1, 300), st.integers(1, 100), st.floats(0.1, 300), st.booleans())
+    nats, both = st.floats(0.1, 300), st.tuples(st.booleans(), st.booleans())
+    some = st.tuples(nats, st.integers(1, 100), nats, both)
     return table(
         *(
-            Example(i, nats, size, num_units=101 - size, unigram_nats=other, is_correct=is_correct)
-            for i, (nats, size, other, is_correct) in enumerate(
+            Example(
+                i,
+                nats,
+                size,
+                num_units=101 - size,
+                unigram_nats=other,
+                is_correct=partial,
+                is_correct_full=full,
+            )
+            for i, (nats, size, other, (partial, full)) in enumerate(
                 draw(st.lists(some, min_size=1, max_size=12))
             )
         )

@@ -12,7 +12,7 @@ from corpus.runtime import Runtime, SilentProgress
 from corpus.shards import read_rows, shard_name, write_shard
 from evaluation.evaluate import TASKS, run, score_table
 from evaluation.examples import EXAMPLES, examples_by_task, read_examples
-from evaluation.paper import TABLE_3
+from evaluation.paper import TABLE_3, WINOGRAD
 from evaluation.settings import EvaluateConfig
 from model.checkpoint import save_checkpoint
 from model.settings import CHECKPOINT
@@ -88,7 +88,7 @@ def test_every_planned_metric_has_a_row(inputs, official, tmp_path):
         manifest = run(config, {**inputs, "benchmarks": official}, output, Runtime())
         hashes.add(manifest.hash)
     assert len(hashes) == 1
-    assert (manifest.counts.incoming, manifest.counts.out) == (16, 16)
+    assert (manifest.counts.incoming, manifest.counts.out) == (18, 18)
     rows = score_table(tmp_path / "one")
     assert list(dict.fromkeys(row.task for row in rows)) == list(config.tasks)
     by_name = {(row.task, row.metric): row for row in rows}
@@ -98,7 +98,7 @@ def test_every_planned_metric_has_a_row(inputs, official, tmp_path):
     assert by_name["heldout", "gain"].value == manifest.figures["gain"]
     assert by_name["wikitext2", "word_perplexity"].num_examples == 3
     # Every figure of the paper's table 3 that a task of ours measures stands beside it.
-    papers = {(column.task, column.metric) for column in TABLE_3}
+    papers = {(column.task, column.metric) for column in (*TABLE_3, WINOGRAD)}
     assert {name for name, row in by_name.items() if row.paper_1542M} == {
         name for name in papers if name[0] in config.tasks
     }
@@ -108,7 +108,7 @@ def test_a_missing_benchmark_is_said_with_where_to_get_it(inputs, tmp_path):
     empty = tmp_path / "benchmarks"
     empty.mkdir()
     manifest = run(EvaluateConfig(), {**inputs, "benchmarks": empty}, tmp_path / "out", Runtime())
-    assert manifest.counts.rejects == {"not_available": 12}
+    assert manifest.counts.rejects == {"not_available": 14}
     rejects = list(read_rows(tmp_path / "out" / "rejects-00000.arrow"))
     assert rejects[0]["key"] == "lambada.perplexity"
     assert "https://" in rejects[0]["detail"]
@@ -117,7 +117,7 @@ def test_a_missing_benchmark_is_said_with_where_to_get_it(inputs, tmp_path):
 
 def test_without_a_benchmarks_folder_the_held_out_split_is_scored(inputs, tmp_path):
     manifest = run(EvaluateConfig(), inputs, tmp_path / "out", Runtime())
-    assert (manifest.counts.incoming, manifest.counts.out) == (16, 4)
+    assert (manifest.counts.incoming, manifest.counts.out) == (18, 4)
     assert list(examples_by_task(tmp_path / "out")) == ["heldout"]
 
 

@@ -1,5 +1,6 @@
 """Each task measures what its protocol says, on the published files."""
 
+import json
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from corpus.benchmarks.language_modeling import (
     ptb_sentences,
     wikitext_articles,
 )
+from corpus.benchmarks.questions import winograd_schemas
 from corpus.errors import UsageError, WebtextError
 from corpus.tokenizer import Tokenizer
 from evaluation.characters import TEXT8
@@ -25,6 +27,7 @@ from evaluation.ptb import PTB
 from evaluation.scorer import Scorer
 from evaluation.task import NoExamplesError, Subject
 from evaluation.wikitext import WIKITEXT2, count_words
+from evaluation.winograd import WINOGRAD
 
 
 @pytest.fixture
@@ -218,6 +221,51 @@ def test_another_number_of_bytes_is_not_the_published_file(tmp_path, name):
     (tmp_path / name / name).write_text("abc")
     with pytest.raises(WebtextError, match="it has 3 bytes, not 100,000,000"):
         list(character_pieces(tmp_path, name))
+
+
+def winograd_with(folder, *schemas):
+    (folder / "wsc273").mkdir()
+    rows = [
+        {"context_options": beginnings, "continuation": end, "gold": answer}
+        for beginnings, end, answer in schemas
+    ]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "wsc273" / "winograd_wsc.jsonl").write_text(lines)
+    return folder
+
+
+def test_winograd_takes_the_likelier_end_and_the_likelier_sentence(
+    subject_of, benchmarks, tokenizer, measured
+):
+    subject = subject_of(benchmarks=benchmarks, max_examples=60)
+    examples = measured(WINOGRAD, subject)
+    for schema, row in zip(winograd_schemas(benchmarks), examples.to_pylist(), strict=False):
+        end = tokenizer.encode(f" {schema.end}")
+        both = [[*tokenizer.encode(beginning), *end] for beginning in schema.beginnings]
+        logprobs = list(subject.scorer.rolling_logprobs(both))
+        wrong = 1 - schema.answer
+        partial = [logprob[-len(end) :].sum() for logprob in logprobs]
+        full = [logprob.sum() for logprob in logprobs]
+        assert row["is_correct"] == (partial[schema.answer] > partial[wrong])
+        assert row["is_correct_full"] == (full[schema.answer] > full[wrong])
+        assert row["nats"] == pytest.approx(-partial[schema.answer], rel=1e-5)
+    assert len(set(examples["is_correct"].to_pylist())) == 2
+
+
+def test_a_model_that_knows_nothing_is_right_by_chance(
+    subject_of, benchmarks, model, scored, monkeypatch
+):
+    # All tokens are as likely: then all ends are, and the first candidate is taken.
+    monkeypatch.setattr(model.wte.weight, "data", torch.zeros_like(model.wte.weight))
+    scores = scored(WINOGRAD, subject_of(benchmarks=benchmarks))
+    assert scores["accuracy_percent"].num_examples == 273
+    assert scores["accuracy_percent"].value == pytest.approx(100 * 137 / 273)
+
+
+def test_a_schema_whose_answer_is_no_candidate_is_named(tmp_path, subject_of):
+    folder = winograd_with(tmp_path, (["a", "b"], "c", 0), (["a", "b"], "c", 2))
+    with pytest.raises(WebtextError, match=r"winograd_wsc\.jsonl .*line 2 is no schema"):
+        list(WINOGRAD.measure(subject_of(benchmarks=folder)))
 
 
 def test_a_foreign_file_is_named_with_its_line(tmp_path, subject_of):
