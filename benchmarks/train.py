@@ -54,7 +54,7 @@ class _Plan:
 
 _CURVE_SHAPE = GPT2Config(n_layer=2, n_head=2, n_embd=64, block_size=100)
 # 300 rows of 50,257 are a chunk of logits and a part of another; of 5,000 they are one chunk.
-_FULL = _Plan(GPT2Config(), _CURVE_SHAPE, eager_rounds=5, compiled_rounds=3)
+_FULL = _Plan(GPT2Config(), _CURVE_SHAPE, eager_rounds=5, compiled_rounds=7)
 _QUICK = _Plan(
     GPT2Config(n_layer=2, n_head=4, n_embd=256, block_size=256),
     _CURVE_SHAPE.model_copy(update={"vocab_size": 5000}),
