@@ -1,4 +1,4 @@
-"""Where the real test data lies: the one place that knows."""
+"""Where the real test data lies, the one place that knows, and an environment without MLflow."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,12 @@ from pathlib import Path
 import pytest
 
 _DEFAULT = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_tracking_server() -> None:
+    """Keep the tests' runs out of the MLflow that whoever runs the tests may use."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,8 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def recorded(data, monkeypatch):
+def recorded(data):
     """The runs of a name, the newest first."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     client = MlflowClient(tracking_uri=local_uri(data))
 
     def named(name):

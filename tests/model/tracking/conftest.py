@@ -89,6 +89,8 @@ def served(uri, tmp_path_factory):
     os.environ["_MLFLOW_SERVER_SERVE_ARTIFACTS"] = "true"
     os.environ["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] = str(artifacts)
     handlers.initialize_backend_stores(uri, None, "mlflow-artifacts:/")
+    # A server puts its database there for its children; here are the flows of other tests.
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
     gate = Gate(app, artifacts)
     yield gate
     gate.server.shutdown()
