@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
@@ -16,29 +17,43 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def map_in_processes(function: Callable[[T], R], tasks: Iterable[T], workers: int) -> Iterator[R]:
-    """Yield `function(task)` for each task, as they finish, from `workers` processes.
+class WorkerPool:
+    """Worker processes that keep what they have loaded, for several rounds of tasks."""
 
-    At most two tasks per worker are in flight, so `tasks` may be a long generator. `function`
-    and the tasks are pickled: a module-level function and plain data.
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        # spawn, not fork: a forked child inherits locks that a thread of ours may hold for ever.
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_enter_worker)
 
-    Raises:
-        WebtextError: a worker was killed from outside (most often: out of memory).
-        Exception: what `function` raised; the tasks in flight are then given up.
-    """
-    # spawn, not fork: a forked child inherits locks that a thread of ours may hold for ever.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_enter_worker)
-    remaining = iter(tasks)
-    try:
-        running = {pool.submit(function, task) for task in islice(remaining, 2 * workers)}
+    def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+        """Yield `function(task)` for each task, as they finish.
+
+        At most two tasks per worker are in flight, so `tasks` may be a long generator. `function`
+        and the tasks are pickled: a module-level function and plain data.
+
+        Raises:
+            WebtextError: a worker was killed from outside (most often: out of memory).
+            Exception: what `function` raised; close the pool then.
+        """
+        remaining = iter(tasks)
+        submit = self._pool.submit
+        running = {submit(function, task) for task in islice(remaining, 2 * self._workers)}
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
-            running |= {pool.submit(function, task) for task in islice(remaining, len(done))}
+            running |= {submit(function, task) for task in islice(remaining, len(done))}
             for future in done:
                 yield _result(future)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Give up the tasks in flight; the processes end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def map_in_processes(function: Callable[[T], R], tasks: Iterable[T], workers: int) -> Iterator[R]:
+    """`WorkerPool.map` with a pool of its own; what `function` raises gives up the other tasks."""
+    with closing(WorkerPool(workers)) as pool:
+        yield from pool.map(function, tasks)
 
 
 def map_tasks(function: Callable[[T], R], tasks: list[T], workers: int) -> Iterable[R]:

@@ -16,8 +16,8 @@ from corpus.errors import WebtextError
 from corpus.manifest import read_manifest
 from corpus.shards import read_rows
 from corpus.stage import data_shards
-from evaluation.evaluate import TASKS
-from evaluation.examples import examples_by_task
+from evaluation.all_tasks import TASKS
+from evaluation.examples import example_shards, read_examples
 from evaluation.metric import Metric, spread
 from evaluation.task import Task
 
@@ -107,13 +107,15 @@ def clean_subsets(scores: Path, overlap: Path) -> CleanSubsets:
     differing = _differing_inputs(scores, overlap)
     missing: dict[str, str] = {}
     rows: list[CleanSubsetRow] = []
-    for name, examples in examples_by_task(scores).items():
-        if name not in percents:
+    for name, shard in example_shards(scores):
+        text_set = tasks[name].text_set or name
+        if text_set not in percents:
             missing[name] = "its overlap was not measured"
         elif name == "heldout" and "tokens" in differing:
             missing[name] = "the overlap is that of another corpus's held-out split"
-        else:
-            rows += compare_subsets(tasks[name], examples, percents[name])
+        elif name not in {row.task for row in rows}:  # of several variants the first
+            examples = read_examples(shard, tasks[name])
+            rows += compare_subsets(tasks[name], examples, percents[text_set])
     return CleanSubsets(rows, missing, _problems(differing))
 
 
@@ -159,8 +161,10 @@ def compare_subsets(
         percents: The overlap of each example by its number; one that is not there is unknown.
         rules: What counts as dirty.
     """
+    # CoQA's questions are the examples, its conversations what overlaps.
+    column = "overlap_example" if "overlap_example" in examples.column_names else "example"
     # Compared with NaN, an example is neither dirty nor clean.
-    found = np.array([percents.get(i, np.nan) for i in examples["example"].to_pylist()], float)
+    found = np.array([percents.get(i, np.nan) for i in examples[column].to_pylist()], float)
     return [
         _row(task.name, metric, rule, examples, found) for metric in task.metrics for rule in rules
     ]

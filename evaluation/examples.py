@@ -1,7 +1,6 @@
 """What a task measured of each of its examples: the rows that every figure is computed from."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,68 +10,48 @@ from corpus.errors import WebtextError
 from corpus.manifest import read_manifest
 from corpus.shards import open_shard
 from corpus.stage import data_shards
-
-EXAMPLES: Final = pa.schema(
-    [
-        ("task", pa.string()),
-        ("example", pa.int64()),  # its place in its set, counted from 0, as in the overlap rows
-        ("nats", pa.float64()),  # -log p of the tokens that the task scores, summed
-        ("num_tokens", pa.int64()),  # those tokens
-        # Null in the rows of a task that does not measure it.
-        ("num_units", pa.int64()),
-        ("unigram_nats", pa.float64()),
-        ("is_correct", pa.bool_()),
-        ("is_correct_full", pa.bool_()),
-    ]
-)
+from evaluation.task import Row, Task
 
 PREFIX: Final = "examples"
-"""Shards of examples, one per task, are `examples-00000.arrow`, ..."""
+"""Shards of examples, one per task and variant, are `examples-00000.arrow`, ..."""
+
+_OF_ALL_TASKS: Final = (
+    ("task", pa.string()),
+    ("variant", pa.string()),
+    ("example", pa.int64()),  # its place in its set, counted from 0, as in the overlap rows
+    ("nats", pa.float64()),  # -log p of the tokens that the task scores, summed
+    ("num_tokens", pa.int64()),  # those tokens, or those that the model wrote
+)
 
 
-@dataclass(frozen=True)
-class Example:
-    """One document, passage or article under a model."""
-
-    example: int
-    """Its place in its set, counted from 0."""
-    nats: float
-    """Negative log-probability of the tokens that the task scores."""
-    num_tokens: int
-    """Tokens that the task scores: of LAMBADA's passages the last word's."""
-    num_units: int | None = None
-    """Words as published, line ends included; of enwik8 bytes, of text8 characters."""
-    unigram_nats: float | None = None
-    """Held-out split: the same as `nats` by the train split's token counts."""
-    is_correct: bool | None = None
-    """LAMBADA: whether greedy decoding gives the last word. Winograd: by partial scoring."""
-    is_correct_full: bool | None = None
-    """Winograd: by the probability of the full sentence."""
+def examples_schema(task: Task) -> pa.Schema:
+    """The columns of a task's shard."""
+    return pa.schema([*_OF_ALL_TASKS, *task.columns])
 
 
-def example_rows(task: str, examples: Iterable[Example]) -> Iterator[dict]:
+def example_rows(task: Task, variant: str, rows: Iterable[Row]) -> Iterator[dict]:
     """The rows of a task's shard."""
-    for example in examples:
-        yield {"task": task, **vars(example)}
+    for number, row in enumerate(rows):
+        yield {"task": task.name, "variant": variant, "example": number, **row}
 
 
-def read_examples(path: Path) -> pa.Table:
-    """The examples of one task, in the columns of `EXAMPLES`: some 50 bytes of memory each.
+def read_examples(path: Path, task: Task) -> pa.Table:
+    """The examples of one task: some 50 bytes of memory each, and what was written.
 
     Raises:
         WebtextError: the shard is missing, damaged, or holds something else.
     """
     reader = open_shard(path)
-    if reader.schema != EXAMPLES:
+    if reader.schema != examples_schema(task):
         raise WebtextError(
-            f"{path} holds no scored examples that this version reads",
+            f"{path} holds no examples of {task.name} that this version reads",
             hint="Give a scores folder of this version; evaluating again makes one.",
         )
     return reader.read_all()
 
 
-def examples_by_task(scores: Path) -> dict[str, pa.Table]:
-    """The examples of each task of a finished scores folder, in the order of its tasks.
+def example_shards(scores: Path) -> Iterator[tuple[str, Path]]:
+    """Task and shard of each measurement of a finished scores folder, in its order.
 
     Raises:
         WebtextError: the folder is not finished, damaged, or of a version that kept no examples.
@@ -83,5 +62,12 @@ def examples_by_task(scores: Path) -> dict[str, pa.Table]:
             f"{scores} holds scores without their examples: an earlier version made it",
             hint="Remove the folder and evaluate again.",
         )
-    tables = (read_examples(path) for path in shards)
-    return {table["task"][0].as_py(): table for table in tables if len(table)}
+    for path in shards:
+        reader = open_shard(path)
+        if {"task", "variant"} - set(reader.schema.names):
+            raise WebtextError(
+                f"{path} holds no examples that this version reads",
+                hint="Give a scores folder of this version; evaluating again makes one.",
+            )
+        if reader.num_record_batches and len(batch := reader.get_batch(0)):
+            yield batch["task"][0].as_py(), path

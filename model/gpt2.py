@@ -27,13 +27,14 @@ class Attention(nn.Module):
         self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T, C) to (B, T, C)."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, T, C) to (B, T, C); what may see what is causal, or as `mask` (B, 1, T, T) says."""
         B, T, C = x.shape
         heads = (B, T, self.n_head, C // self.n_head)
         q, k, v = (part.view(heads).transpose(1, 2) for part in self.c_attn(x).split(C, dim=2))
         dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+        is_causal = mask is None
+        y = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal)
         return self.c_proj(y.transpose(1, 2).reshape(B, T, C))  # (B, H, T, D) to (B, T, C)
 
 
@@ -61,9 +62,9 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, C) to (B, T, C)."""
-        x = x + self.drop(self.attn(self.ln_1(x)))
+        x = x + self.drop(self.attn(self.ln_1(x), mask))
         return x + self.drop(self.mlp(self.ln_2(x)))
 
 
@@ -102,16 +103,28 @@ class GPT2(nn.Module):
         vocab_size = self.config.vocab_size
         return linear_cross_entropy(rows, weight, targets.flatten(), vocab_size, self.chunk_loss)
 
-    def hidden(self, ids: Tensor) -> Tensor:
-        """What the output layer reads: (B, T) ids to (B, T, C), after the last layer norm.
+    def hidden(
+        self, ids: Tensor, positions: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """What the output layer reads, after the last layer norm.
+
+        Args:
+            ids: (B, T) token ids.
+            positions: (B, T) where each token stands in its text; None is one after the other.
+            mask: (B, 1, T, T), true where a token (third axis) may see another; None is causal.
+                With `positions` several ends of one text fit in a row.
+
+        Returns:
+            (B, T, C).
 
         Raises:
-            ValueError: more tokens than `block_size`.
+            ValueError: more tokens than `block_size`, without positions.
         """
         num_tokens, block_size = ids.shape[1], self.config.block_size
-        if num_tokens > block_size:
-            raise ValueError(f"{num_tokens} tokens do not fit into block_size {block_size}")
-        positions = torch.arange(num_tokens, device=ids.device)
+        if positions is None:
+            if num_tokens > block_size:
+                raise ValueError(f"{num_tokens} tokens do not fit into block_size {block_size}")
+            positions = torch.arange(num_tokens, device=ids.device)
         x = self.wte(ids) + self.wpe(positions)  # (B, T, C)
         kind = ids.device.type
         if torch.is_autocast_enabled(kind):
@@ -119,7 +132,7 @@ class GPT2(nn.Module):
             x = x.to(torch.get_autocast_dtype(kind))
         x = self.drop(x)
         for block in self.h:
-            x = block(x)
+            x = block(x, mask)
         return self.ln_f(x)
 
     def logits(self, hidden: Tensor) -> Tensor:

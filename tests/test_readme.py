@@ -19,7 +19,7 @@ def test_its_table_names_exactly_the_commands_that_exist():
     commands = {
         command.callback.__name__ for command in app.registered_commands if command.callback
     }
-    assert {*commands, "corpus"} == set(named)
+    assert {*commands, "corpus", "benchmarks"} == set(named)
     verbs = re.search(r"`webtext corpus ([\w\\|]+)`", README)
     assert verbs is not None
     assert verbs[1].split("\\|") == [

@@ -1,35 +1,16 @@
-"""Where each benchmark's file lies in a benchmarks folder, and where to get it if it does not.
+"""Opens the files of a benchmarks folder, and says where to get what is missing or damaged.
 
 A benchmarks folder holds one subfolder per set, with the file names that the publishers chose.
 """
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import orjson
 
+from corpus.benchmarks.published_sets import PUBLISHED_SETS
 from corpus.errors import WebtextError
-
-_SOURCES: Final = {
-    "lambada": "https://openaipublic.blob.core.windows.net/gpt-2/data/lambada_test.jsonl",
-    "ptb": "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz (folder data)",
-    "wikitext2": "https://wikitext.smerity.com/wikitext-2-v1.zip",
-    "wikitext103": "https://wikitext.smerity.com/wikitext-103-v1.zip",
-    "enwik8": "http://mattmahoney.net/dc/enwik8.zip",
-    "text8": "http://mattmahoney.net/dc/text8.zip",
-    "lm1b": "https://www.statmt.org/lm-benchmark/"
-    "1-billion-word-language-modeling-benchmark-r13output.tar.gz "
-    "(folder heldout-monolingual.tokenized.shuffled)",
-    "winograd_wsc.jsonl": "https://github.com/mosaicml/llm-foundry "
-    "(folder scripts/eval/local_data/language_understanding)",
-    "wsc273": "https://cs.nyu.edu/~davise/papers/WinogradSchemas/WSCollection.xml",
-    "nq_open": "https://github.com/google-research-datasets/natural-questions (folder nq_open)",
-    "coqa": "https://nlp.stanford.edu/data/coqa/coqa-dev-v1.0.json",
-    "cnndm": "the CSV export of the dataset cnn_dailymail, version 3.0.0 (columns article and "
-    "highlights, 11,490 rows)",
-    "cbt": "http://www.thespermwhale.com/jaseweston/babi/CBTest.tgz (folder data)",
-}
 
 
 class NotAvailableError(WebtextError):
@@ -83,9 +64,14 @@ def foreign(path: Path, problem: str) -> WebtextError:
     """The error for a file that is not what the benchmark's publishers made."""
     return WebtextError(
         f"benchmark file {path} is not in its published format: {problem}",
-        hint=f"Get it again from {_source(path)}.",
+        hint=f"Get it again from {_source(path)}, after removing it.",
     )
 
 
 def _source(path: Path) -> str:
-    return _SOURCES.get(path.name) or _SOURCES[path.parent.name]
+    name, folder = path.parent.name, path.parent.parent
+    [benchmark] = [each for each in PUBLISHED_SETS if each.name == name]
+    source = benchmark.file(path.name).source
+    if source is None:
+        return benchmark.by_hand
+    return f"{source.url} with `webtext benchmarks fetch {name} --to {shlex.quote(str(folder))}`"

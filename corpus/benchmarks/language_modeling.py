@@ -13,6 +13,7 @@ CharacterSet = Literal["enwik8", "text8"]
 Split = Literal["train", "valid", "test"]
 
 LAMBADA_FILE: Final = "lambada/lambada_test.jsonl"
+LAMBADA_PLAIN_FILE: Final = "lambada/lambada_test_plain_text.txt"
 _CHARACTER_SET_BYTES: Final = 100_000_000
 _TEST_BYTES: Final = 5_000_000
 _CONTINUATIONS: Final = bytes(range(0x80, 0xC0))
@@ -34,6 +35,16 @@ def lambada_passages(folder: Path) -> Iterator[str]:
         if not isinstance(value.get("text"), str):
             raise foreign(path, f'line {number} is not {{"text": ...}}')
         yield value["text"]
+
+
+def lambada_plain_passages(folder: Path) -> Iterator[str]:
+    """The same passages as they were first published: in lower case, split into tokens.
+
+    Raises:
+        NotAvailableError: the file is missing.
+    """
+    for line in read_lines(benchmark_file(folder, LAMBADA_PLAIN_FILE)):
+        yield line.rstrip("\n")
 
 
 def wikitext_articles(folder: Path, name: WikiText, split: Split = "test") -> Iterator[str]:

@@ -55,6 +55,15 @@ class Conversation(NamedTuple):
     answers: tuple[str, ...]
 
 
+class Annotation(NamedTuple):
+    """What is known of a conversation beside its text."""
+
+    domain: str
+    """Where its passage comes from: `cnn`, `gutenberg`, `mctest`, `race` or `wikipedia`."""
+    references: tuple[tuple[str, ...], ...]
+    """Of each question all answers that people gave, the conversation's own first."""
+
+
 class Cloze(NamedTuple):
     """Twenty sentences of a book, and the next one with a word left out."""
 
@@ -68,7 +77,11 @@ class Cloze(NamedTuple):
     @property
     def completed(self) -> str:
         """The sentence as the book has it."""
-        return self.question.replace(_BLANK, self.answer)
+        return self.with_word(self.answer)
+
+    def with_word(self, word: str) -> str:
+        """The sentence with a word in the blank."""
+        return self.question.replace(_BLANK, word)
 
 
 class Summary(NamedTuple):
@@ -134,16 +147,33 @@ def coqa_conversations(folder: Path) -> Iterator[Conversation]:
         NotAvailableError: the file is missing.
         WebtextError: it is not CoQA's JSON.
     """
-    path = benchmark_file(folder, COQA_FILE)
-    try:
-        for conversation in orjson.loads(path.read_bytes())["data"]:
-            turns = [
-                tuple(turn["input_text"] for turn in conversation[part])
-                for part in ("questions", "answers")
-            ]
-            yield Conversation(conversation["story"], *turns)
-    except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
-        raise foreign(path, f"no conversations in it ({exc})") from exc
+    for path, conversation in _coqa_data(folder):
+        try:
+            questions, answers = (_texts(conversation[part]) for part in ("questions", "answers"))
+            yield Conversation(conversation["story"], questions, answers)
+        except (KeyError, TypeError) as exc:
+            raise foreign(path, f"a conversation is incomplete ({exc})") from exc
+
+
+def coqa_annotations(folder: Path) -> Iterator[Annotation]:
+    """The domain and all reference answers of each conversation, in the order of those.
+
+    The published dev set has four answers to a question: the first annotator's and three more.
+
+    Raises:
+        NotAvailableError: the file is missing.
+        WebtextError: it is not CoQA's JSON, or an annotator left out a question.
+    """
+    for path, conversation in _coqa_data(folder):
+        try:
+            more = conversation.get("additional_answers", {}).values()
+            answers = [_texts(each) for each in (conversation["answers"], *more)]
+            num_questions = len(conversation["questions"])
+            if any(len(each) != num_questions for each in answers):
+                raise foreign(path, f"{conversation['id']} has not {num_questions} answers of each")
+            yield Annotation(conversation["source"], tuple(zip(*answers, strict=True)))
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise foreign(path, f"a conversation is incomplete ({exc})") from exc
 
 
 def cbt_questions(folder: Path, words: CbtWords) -> Iterator[Cloze]:
@@ -166,7 +196,10 @@ def cbt_questions(folder: Path, words: CbtWords) -> Iterator[Cloze]:
             question, answer, _, candidates = sentence.split("\t")
         except ValueError as exc:
             raise foreign(path, f"line {number} is no question with candidates") from exc
-        yield Cloze("\n".join(context), question, answer, tuple(candidates.split("|")))
+        cloze = Cloze("\n".join(context), question, answer, tuple(candidates.split("|")))
+        if cloze.answer not in cloze.candidates:
+            raise foreign(path, f"line {number}: the answer is no candidate")
+        yield cloze
         context = []
 
 
@@ -181,6 +214,22 @@ def cnndm_summaries(folder: Path) -> Iterator[Summary]:
     try:
         rows = csv.DictReader(read_lines(path))
         for row in rows:
+            if None in (row["article"], row["highlights"]):  # a row cut short
+                raise foreign(path, f"line {rows.line_num} has not all columns")
             yield Summary(row["article"], row["highlights"])
     except (csv.Error, KeyError) as exc:
         raise foreign(path, f"no articles with highlights in it ({exc})") from exc
+
+
+def _coqa_data(folder: Path) -> Iterator[tuple[Path, dict]]:
+    path = benchmark_file(folder, COQA_FILE)
+    try:
+        conversations = [*orjson.loads(path.read_bytes())["data"]]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
+        raise foreign(path, f"no conversations in it ({exc})") from exc
+    for conversation in conversations:
+        yield path, conversation
+
+
+def _texts(turns: list[dict]) -> tuple[str, ...]:
+    return tuple(turn["input_text"] for turn in turns)

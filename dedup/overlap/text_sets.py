@@ -28,6 +28,7 @@ from corpus.benchmarks.questions import (
     nq_open_questions,
     wsc_sentences,
 )
+from corpus.benchmarks.translations import wmt_translations
 from corpus.errors import UsageError, WebtextError
 from corpus.stage import Inputs
 
@@ -113,6 +114,11 @@ def _cnndm(folder: Path) -> Iterator[Item]:
         yield {"passage": article, "answer": highlights}
 
 
+def _wmt14(folder: Path) -> Iterator[Item]:
+    for english, french in wmt_translations(folder, 2014):
+        yield {"passage": english, "answer": french}
+
+
 def _file_items(
     path: Path, read: Callable[[Path, Iterable[str]], Iterator[Item]], _folder: Path
 ) -> Iterator[Item]:
@@ -176,6 +182,7 @@ TEXT_SETS: Final[tuple[TextSet, ...]] = (
     TextSet("nq_open", "Natural Questions", None, _nq_open),
     TextSet("coqa", "CoQA", None, _coqa),
     TextSet("cnndm", "CNN/Daily Mail", None, _cnndm),
+    TextSet("wmt14", "WMT-14 French-English", None, _wmt14),
     TextSet("cbt_cn", "CBT common nouns", None, partial(_cbt, "CN")),
     TextSet("cbt_ne", "CBT named entities", None, partial(_cbt, "NE")),
 )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.benchmarks import benchmarks as benchmarks_app
 from flows.commands.corpus import corpus_app
 from flows.commands.export import export
 from flows.commands.flow_session import flow_session
@@ -45,6 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(benchmarks_app, name="benchmarks")
 
 
 @app.command()

@@ -41,6 +41,10 @@ class Display(Protocol):
         """Something went wrong although the stage went on."""
         ...
 
+    def failed(self, name: str, problem: str) -> None:
+        """A stage ended without success, and the command goes on."""
+        ...
+
 
 # A context variable, not a parameter: a flow's parameters are JSON in Prefect's records.
 _CURRENT: ContextVar[Display | None] = ContextVar("display", default=None)
@@ -106,8 +110,7 @@ class BarDisplay:
 
     def done(self, name: str, outcome: str) -> None:
         """Replace the stage's bar by a line that says what came of it."""
-        if name in self._running:
-            self._bars.remove_task(self._running.pop(name))
+        self._remove(name)
         row = Table.grid(padding=(0, 1))
         row.add_column(width=11, no_wrap=True)
         row.add_row(f"[green]✓[/] {name}", outcome)
@@ -119,6 +122,15 @@ class BarDisplay:
         row.add_column(width=11, no_wrap=True)
         row.add_row(f"[yellow]! {name}[/]", Text(problem))
         self._bars.console.print(row, highlight=False)
+
+    def failed(self, name: str, problem: str) -> None:
+        """Replace the stage's bar by what went wrong."""
+        self._remove(name)
+        self.warn(name, problem)
+
+    def _remove(self, name: str) -> None:
+        if name in self._running:
+            self._bars.remove_task(self._running.pop(name))
 
 
 class _Bar:
@@ -184,6 +196,10 @@ class LineDisplay:
     def warn(self, name: str, problem: str) -> None:
         """Say it."""
         self._console.print(f"{name}: ! {problem}", highlight=False, soft_wrap=True, markup=False)
+
+    def failed(self, name: str, problem: str) -> None:
+        """Say it."""
+        self.warn(name, problem)
 
 
 class _Lines:

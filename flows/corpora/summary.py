@@ -130,6 +130,13 @@ def show_number(value: float | str | None) -> str:
     return f"{value:,}" if isinstance(value, int) else value
 
 
+def show_interval(low: float | None, high: float | None) -> str:
+    """`31.20 to 34.05`; empty where an end is not known."""
+    if low is None or high is None:
+        return ""
+    return f"{show_number(low)} to {show_number(high)}"
+
+
 def show_bytes(size: float) -> str:
     """`512 B`, `6.5 MB`, `40.2 GB`: powers of ten, as disks are sold."""
     return f"{size:,.0f} B" if size < 1000 else f"{_shortened(size)}B"

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, get_args
 
@@ -15,6 +15,7 @@ from dedup.decontamination.plan import Plan
 from dedup.overlap.summary import summarise
 from dedup.splits import Split
 from evaluation.evaluate import ScoreRow
+from evaluation.paper import PaperModel
 from flows.commands.terminal_text import printable
 from flows.corpora.facts import HeldOut, contents, corpus_bytes, held_out, presets, stage_sizes
 from flows.corpora.history import history, origin, successor
@@ -26,10 +27,12 @@ from flows.corpora.summary import (
     funnel,
     lineage,
     show_bytes,
+    show_interval,
     show_number,
     show_short,
 )
 from flows.reports.gather_results import gather_results
+from flows.reports.gather_scores import Missing, by_figure, difference, paper_figure
 
 SPLITS: Final = get_args(Split)
 
@@ -123,15 +126,39 @@ def funnel_table(tokens: Path) -> Table:
     return table
 
 
-def score_table(rows: list[ScoreRow]) -> Table:
-    """Scores, beside the paper's where it has any."""
-    has_paper = any(row.paper_117M is not None for row in rows)
-    columns = ("paper 117M>", "paper 1542M>") if has_paper else ()
-    table = plain_table("task", "metric", "value>", *columns)
-    for row in rows:
-        paper = (show_number(row.paper_117M), show_number(row.paper_1542M)) if has_paper else ()
-        table.add_row(row.task, row.metric, show_number(row.value), *paper)
+def score_table(
+    rows: list[ScoreRow], paper: PaperModel = "117M", missing: Sequence[Missing] = ()
+) -> Table:
+    """Scores beside those of one of the paper's models, other protocols under the nearest one.
+
+    Args:
+        rows: The scores.
+        paper: The paper's model to compare with.
+        missing: What was not scored: a row for each task.
+    """
+    table = plain_table("task", "metric", "value>", "95 %>", f"paper {paper}>", "difference>")
+    for group in by_figure(rows):
+        for index, row in enumerate(group):
+            table.add_row(
+                "" if index else row.task,
+                row.metric if row.is_nearest else f"  or {row.variant}",
+                show_number(row.value) + ("*" if row.is_partial else ""),
+                show_interval(row.low, row.high),
+                show_number(paper_figure(row, paper)),
+                show_difference(difference(row, paper)),
+            )
+    for task in dict.fromkeys(task for each in missing for task in each.tasks):
+        if task not in {row.task for row in rows}:
+            table.add_row(task, "not scored, see below")
+    if any(row.is_partial for row in rows):
+        table.caption = "* only the first examples of the set"
+        table.caption_justify = "left"
     return table
+
+
+def show_difference(value: float | None) -> str:
+    """`+1.20`; empty for None."""
+    return "" if value is None else f"{value:+,.2f}"
 
 
 def overlap_table(overlap: Path) -> Table:

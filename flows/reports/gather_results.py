@@ -41,10 +41,12 @@ def gather_results(run: Path) -> Results:
     samples = results_of(run, "samples", "run")[-1:]
     overlaps = results_of(lineage(run)["tokens"], "overlap", "tokens")
     # A later evaluation of the same task takes the place of an earlier one.
-    rows = {(row.task, row.metric): row for folder in scores for row in score_table(folder)}
+    rows = {
+        (row.task, row.variant, row.metric): row for folder in scores for row in score_table(folder)
+    }
     return Results(
         scores=list(rows.values()),
-        missing=_missing(scores, {f"{task}.{metric}" for task, metric in rows}),
+        missing=_missing(scores, {f"{task}.{metric}" for task, _, metric in rows}),
         overlap=list({row.name: row for f in overlaps for row in summarise(f)}.values()),
         ngram=int(read_manifest(overlaps[-1]).figures["n"]) if overlaps else 8,
         overlap_page=f"../../overlap/{overlaps[-1].name}/report.html" if overlaps else "",

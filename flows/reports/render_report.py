@@ -14,7 +14,14 @@ from corpus.stage import data_shards
 from corpus.takedown.withdrawn import current_version
 from evaluation.evaluate import ScoreRow
 from flows.corpora.samples import RejectedGroup, Sample, sample_documents, sample_rejects
-from flows.corpora.summary import corpus_hash, documents_of, funnel, lineage, show_number
+from flows.corpora.summary import (
+    corpus_hash,
+    documents_of,
+    funnel,
+    lineage,
+    show_interval,
+    show_number,
+)
 from flows.reports.charts import bar_chart, length_histogram, loss_curve
 from flows.reports.gather_results import Results, gather_results
 from flows.reports.page_template import page_template
@@ -129,7 +136,8 @@ def _score_row(row: ScoreRow) -> dict[str, str]:
     return {
         "task": row.task,
         "metric": row.metric,
-        "value": show_number(row.value),
+        "value": show_number(row.value) + ("*" if row.is_partial else ""),
+        "interval": show_interval(row.low, row.high),
         "paper_117M": show_number(row.paper_117M),
         "paper_1542M": show_number(row.paper_1542M),
         "num_examples": f"{row.num_examples:,}",

@@ -20,7 +20,8 @@ from corpus.runtime import Runtime
 from corpus.stage import Inputs, StageWriter
 from corpus.tokens.splits import SPLITS, Split
 from corpus.tokens.windows import TokenWindows
-from evaluation.scorer import Scorer, Window
+from evaluation.scoring.language_model import GPT2LanguageModel
+from evaluation.scoring.scorer import Scorer, answer_here
 from flows.scaling.fit import PowerLaw, fit_power_law
 from flows.settings import ScalingConfig
 from model.checkpoint import fastest_device, load_checkpoint
@@ -146,7 +147,8 @@ def _spread(total: int, wanted: int) -> list[int]:
 def _measure(path: Path, chosen: _Rows) -> SizeRow:
     checkpoint = load_checkpoint(path / CHECKPOINT, fastest_device())
     model = checkpoint.model
-    scorer = Scorer(model, checkpoint.tokenizer.end_of_text)
+    answering = answer_here(GPT2LanguageModel(model))
+    scorer = Scorer(model.config.block_size, checkpoint.tokenizer.end_of_text, answering)
     shape = RunConfig.model_validate(read_manifest(path).config)
     return SizeRow(
         run=path.name,
@@ -166,7 +168,7 @@ def num_parameters_without_embeddings(model: GPT2) -> int:
 
 def _perplexity(scorer: Scorer, rows: np.ndarray) -> float:
     num_scored = rows.shape[1] - 1
-    scores = scorer.score(Window(row, num_scored) for row in rows)
+    scores = scorer.loglikelihood((row[:1], row[1:]) for row in rows)
     nats = -math.fsum(score.logprob for score in scores)
     # The last digits depend on how many threads torch shares its sums among.
     return float(f"{math.exp(nats / (len(rows) * num_scored)):.5g}")

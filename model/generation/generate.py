@@ -7,7 +7,7 @@ a block is paid for in as many tokens.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from corpus.tokens.order import derive_seed
@@ -29,8 +29,8 @@ def generate(
     model: GPT2,
     prompts: Sequence[Sequence[int]],
     config: GenerationConfig,
-    stop: int | None = None,
-    first_index: int = 0,
+    stop: Container[int] = (),
+    indices: Sequence[int] | None = None,
 ) -> Iterator[list[int | None]]:
     """Write on, one token per text and step, until each has ended.
 
@@ -42,11 +42,11 @@ def generate(
         prompts: One or more, of at least one token id each; of more than `block_size` the last
             are read.
         config: How long, and how boldly.
-        stop: The token that ends a text, end-of-text; None lets all have the full length.
-        first_index: The index of the first text; equal prompts differ by it.
+        stop: The tokens that end a text; without any all have the full length.
+        indices: The index of each text, by which equal prompts differ; None is 0, 1, ...
 
     Yields:
-        The new token of each text; None for those that have ended. `stop` is not among them.
+        The new token of each text; None for those that have ended. A stop token is not among them.
 
     Raises:
         ValueError: there is no prompt, or one is empty.
@@ -54,7 +54,7 @@ def generate(
     if not prompts or not all(prompts):
         raise ValueError("no prompt, or an empty one: a new text begins with end-of-text")
     block_size = model.config.block_size
-    seeds = [derive_seed(config.seed, first_index + i) for i in range(len(prompts))]
+    seeds = [derive_seed(config.seed, i) for i in indices or range(len(prompts))]
     rows = [
         _Row(i, list(prompt[-block_size:]), random.Random(seeds[i]))
         for i, prompt in enumerate(prompts)
@@ -67,7 +67,7 @@ def generate(
         _slide(decoder, rows, block_size)
         logits = decoder.step([row.tokens[-1] for row in rows])
         new = draw(logits, config, [row.generator.random() for row in rows])
-        going_on = [i for i, token in enumerate(new) if token != stop]
+        going_on = [i for i, token in enumerate(new) if token not in stop]
         if not going_on:
             return
         step: list[int | None] = [None] * len(prompts)

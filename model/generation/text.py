@@ -72,7 +72,8 @@ def _pieces(
     tokenizer = checkpoint.tokenizer
     token_ids = [[tokenizer.end_of_text, *tokenizer.encode(prompt)] for prompt in prompts]
     streams = {place: TextStream(tokenizer) for place in range(len(prompts))}
-    for step in generate(checkpoint.model, token_ids, config, tokenizer.end_of_text, first_index):
+    stop, indices = (tokenizer.end_of_text,), range(first_index, first_index + len(prompts))
+    for step in generate(checkpoint.model, token_ids, config, stop, indices):
         for place in list(streams):
             token = step[place]
             if token is not None:

@@ -99,6 +99,15 @@ def read_config(folder: Path) -> tuple[GPT2Config, int]:
         ) from exc
 
 
+def is_gpt2(folder: Path) -> bool:
+    """Whether config.json is a GPT-2's, or nothing that says something else."""
+    try:
+        content = json.loads((folder / CONFIG).read_bytes())
+        return content.get("model_type", "gpt2") == "gpt2"
+    except (OSError, ValueError, AttributeError):
+        return True  # reading it as one says what is wrong
+
+
 def write_config(folder: Path, config: GPT2Config, tokenizer: Tokenizer, step: int) -> None:
     """Write config.json, from which `transformers` makes the same model."""
     end_of_text = tokenizer.end_of_text

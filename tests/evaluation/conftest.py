@@ -1,5 +1,7 @@
 """A tiny GPT-2 with a byte vocabulary, a tokens folder, and the real benchmark files."""
 
+import csv
+import json
 import os
 import re
 from pathlib import Path
@@ -9,15 +11,24 @@ import pytest
 import torch
 
 from corpus.benchmarks.language_modeling import LM1B_FILE
+from corpus.benchmarks.questions import CNNDM_FILE
 from corpus.schema import tokens_schema
 from corpus.settings import Section
 from corpus.shards import shard_name, write_shard
 from corpus.stage import StageWriter
 from corpus.tokenizer import Tokenizer
-from evaluation.examples import EXAMPLES, example_rows
+from evaluation.examples import example_rows, examples_schema
+from evaluation.scoring.language_model import GPT2LanguageModel
+from evaluation.scoring.scorer import Scorer, answer_here
 from evaluation.task import Score, Subject, Task
 from model.gpt2 import GPT2
 from model.settings import GPT2Config
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Tensors of a few numbers: threads would only wait for each other."""
+    torch.set_num_threads(1)
 
 
 class NoConfig(Section):
@@ -29,17 +40,45 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.from_merges([])
 
 
-@pytest.fixture(scope="session")
-def model(tokenizer) -> GPT2:
+def random_model(tokenizer: Tokenizer, block_size: int) -> GPT2:
     torch.manual_seed(1)
     config = GPT2Config(
-        block_size=32, n_layer=2, n_head=2, n_embd=16, vocab_size=tokenizer.vocab_size
+        block_size=block_size, n_layer=2, n_head=2, n_embd=16, vocab_size=tokenizer.vocab_size
     )
     network = GPT2(config)
     with torch.no_grad():  # larger weights: predictions that differ from token to token
         for parameter in network.parameters():
             parameter.mul_(4)
     return network.eval()
+
+
+@pytest.fixture(scope="session")
+def model(tokenizer) -> GPT2:
+    return random_model(tokenizer, 32)
+
+
+@pytest.fixture(scope="session")
+def wide_model(tokenizer) -> GPT2:
+    """Room for the questions of Winograd and the Children's Book Test, byte by byte."""
+    return random_model(tokenizer, 3000)
+
+
+@pytest.fixture(scope="session")
+def scorer_of(tokenizer):
+    def make(model: GPT2, stride=None, *, shares_contexts=True, **more) -> Scorer:
+        answering = answer_here(GPT2LanguageModel(model, shares_contexts=shares_contexts))
+        return Scorer(model.config.block_size, tokenizer.end_of_text, answering, stride, **more)
+
+    return make
+
+
+@pytest.fixture
+def subject_of(model, tokenizer, scorer_of, tmp_path):
+    def make(tokens=tmp_path, benchmarks=None, max_examples=None, model=model, **more) -> Subject:
+        scorer = scorer_of(model, **more)
+        return Subject(scorer, tokenizer, tokens, benchmarks, max_examples)
+
+    return make
 
 
 @pytest.fixture
@@ -61,10 +100,12 @@ def make_tokens(tmp_path, tokenizer):
 
 @pytest.fixture(scope="session")
 def measured():
-    """A task's examples as the table that its shard would hold."""
+    """A task's examples as the table that its shard would hold, by its first variant or another."""
 
-    def measure(task: Task, subject: Subject) -> pa.Table:
-        return pa.Table.from_pylist(list(example_rows(task.name, task.measure(subject))), EXAMPLES)
+    def measure(task: Task, subject: Subject, variant: int = 0) -> pa.Table:
+        chosen = task.variants[variant]
+        rows = example_rows(task, chosen.name, chosen.measure(subject))
+        return pa.Table.from_pylist(list(rows), examples_schema(task))
 
     return measure
 
@@ -73,8 +114,9 @@ def measured():
 def scored(measured):
     """A task's scores by metric."""
 
-    def score(task: Task, subject: Subject) -> dict[str, Score]:
-        scores = task.scores(measured(task, subject), subject.scorer.stride)
+    def score(task: Task, subject: Subject, variant: int = 0) -> dict[str, Score]:
+        words = task.variants[variant].description
+        scores = task.scores(measured(task, subject, variant), words)
         return {score.metric: score for score in scores}
 
     return score
@@ -84,8 +126,21 @@ def scored(measured):
 def official(benchmarks, tmp_path_factory) -> Path:
     """Every set under its official name; of those that are not to be had, files of that kind."""
     folder = tmp_path_factory.mktemp("official")
-    for name in ("lambada", "wikitext2", "wikitext103", "ptb", "wsc273"):
+    for name in ("lambada", "wikitext2", "wikitext103", "ptb", "wsc273", "nq_open", "wmt_fr_en"):
         (folder / name).symlink_to(benchmarks / name)
+    for words in ("CN", "NE"):
+        question = (benchmarks / "cbt" / f"cbtest_{words}_valid.sample.txt").read_text()
+        (folder / "cbt").mkdir(exist_ok=True)
+        (folder / "cbt" / f"cbtest_{words}_valid_2000ex.txt").write_text(question)
+    (folder / "cnndm").mkdir()
+    articles = (benchmarks / "cnndm" / "cnndm-test-subset200.jsonl").read_text().splitlines()
+    with (folder / CNNDM_FILE).open("w", newline="") as file:
+        rows = csv.DictWriter(file, ["id", "article", "highlights"], extrasaction="ignore")
+        rows.writeheader()
+        rows.writerows(map(json.loads, articles))
+    (folder / "coqa").mkdir()
+    subset = benchmarks / "coqa" / "coqa-dev-subset50.json"
+    (folder / "coqa" / "coqa-dev-v1.0.json").symlink_to(subset)
     (folder / "lm1b").mkdir()
     sample = (benchmarks / "lm1b" / "news.en.heldout.sample.txt").read_text()
     (folder / LM1B_FILE).write_text(sample)

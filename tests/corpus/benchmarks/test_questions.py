@@ -1,5 +1,6 @@
 """The sets that ask are read from their official layouts, which the real samples have."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from corpus.benchmarks.questions import (
     WSC273_FILE,
     cbt_questions,
     cnndm_summaries,
+    coqa_annotations,
     coqa_conversations,
     nq_open_questions,
     wsc_sentences,
@@ -58,6 +60,46 @@ def test_conversations_have_an_answer_per_question(sample, conversations, questi
     assert all(len(each.questions) == len(each.answers) for each in read)
 
 
+def test_annotations_are_the_answers_of_all_who_were_asked(folder_with):
+    folder = folder_with("coqa/coqa-dev-v1.0.sample1.json", COQA_FILE)
+    [annotation], [conversation] = coqa_annotations(folder), coqa_conversations(folder)
+    assert annotation.domain == "mctest"
+    assert annotation.references[4] == (
+        "orange and white",
+        "orange with white tiger stripes",
+        "orange",
+        "orange",
+    )
+    assert tuple(each[0] for each in annotation.references) == conversation.answers
+
+
+def test_a_set_with_one_annotator_has_one_reference_each(folder_with):
+    folder = folder_with("coqa/coqa-dev-subset50.json", COQA_FILE)
+    annotations = list(coqa_annotations(folder))
+    assert {each.domain for each in annotations} == {
+        *("cnn", "gutenberg", "mctest", "race", "wikipedia")
+    }
+    assert {len(answers) for each in annotations for answers in each.references} == {1}
+
+
+@pytest.mark.parametrize(
+    ("conversation", "problem"),
+    [
+        ({"additional_answers": {"0": []}}, "has not 1 answers"),
+        ({"answers": []}, "has not 1 answers"),
+        ({"answers": [{}]}, "incomplete"),
+        ({"additional_answers": []}, "incomplete"),
+    ],
+)
+def test_an_annotator_who_left_out_a_question_is_an_error(conversation, problem, tmp_path):
+    turn = [{"input_text": "text"}]
+    whole = {"id": "1", "source": "cnn", "story": "s", "questions": turn, "answers": turn}
+    (tmp_path / COQA_FILE).parent.mkdir()
+    (tmp_path / COQA_FILE).write_text(json.dumps({"data": [whole | conversation]}))
+    with pytest.raises(WebtextError, match=problem):
+        list(coqa_annotations(tmp_path))
+
+
 @pytest.mark.parametrize("words", ["CN", "NE"])
 def test_a_cloze_has_twenty_sentences_and_its_word_is_a_candidate(words, folder_with):
     folder = folder_with(
@@ -86,6 +128,7 @@ def test_articles_come_with_their_highlights(folder_with):
         (WSC273_FILE, wsc_sentences),
         (NQ_OPEN_FILE, nq_open_questions),
         (COQA_FILE, coqa_conversations),
+        (COQA_FILE, coqa_annotations),
         (CNNDM_FILE, cnndm_summaries),
         ("cbt/cbtest_CN_valid_2000ex.txt", lambda folder: cbt_questions(folder, "CN")),
     ],

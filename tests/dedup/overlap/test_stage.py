@@ -139,7 +139,8 @@ def test_missing_sets_and_short_texts_are_said(benchmarks, index_of, overlap_of,
     assert manifest.figures["ptb_num_too_short"] == 3761 - num_measured
     assert manifest.figures["not_available"] == (
         "LAMBADA, WikiText-2, enwik8, text8, WikiText-103, One Billion Word, Winograd schemas, "
-        "Natural Questions, CoQA, CNN/Daily Mail, CBT common nouns, CBT named entities"
+        "Natural Questions, CoQA, CNN/Daily Mail, WMT-14 French-English, CBT common nouns, "
+        "CBT named entities"
     )
 
 

@@ -11,7 +11,7 @@ from corpus.errors import UsageError, WebtextError
 from dedup.overlap.text_sets import PARTS, TEXT_SETS, WHOLE, file_text_set
 
 JSONL = b'{"passage": "p", "question": "q", "answer": "a", "id": 7}\n{"text": "whole"}\n'
-AVAILABLE = {"lambada", "ptb", "wikitext2", "wikitext103", "wsc273", "nq_open"}
+AVAILABLE = {"lambada", "ptb", "wikitext2", "wikitext103", "wsc273", "nq_open", "wmt14"}
 ITEMS = [{"passage": "p", "question": "q", "answer": "a"}, {"text": "whole"}]
 
 

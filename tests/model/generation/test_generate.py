@@ -44,7 +44,7 @@ def test_greedy_tokens_are_those_of_transformers(shape):
 def test_a_text_is_the_same_alone_and_among_others(config):
     model = tiny_model()  # a block of 12: the texts slide, each at another time
     together = write(model, PROMPTS, config)
-    alone = [write(model, [p], config, first_index=i)[0] for i, p in enumerate(PROMPTS)]
+    alone = [write(model, [p], config, indices=[i])[0] for i, p in enumerate(PROMPTS)]
     assert together == alone
 
 
@@ -61,7 +61,7 @@ def test_the_end_token_ends_its_text_and_no_other():
     whole = write(model, PROMPTS, BOLD)
     for stop in (whole[0][0], whole[1][10], whole[3][20]):
         cut = [text[: text.index(stop)] if stop in text else text for text in whole]
-        assert write(model, PROMPTS, BOLD, stop=stop) == cut
+        assert write(model, PROMPTS, BOLD, stop=(stop,)) == cut
 
 
 def with_a_window(model: GPT2, prompt: list[int], num_new: int) -> list[int]:

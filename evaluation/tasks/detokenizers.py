@@ -196,3 +196,25 @@ LM1B: Final = Detokenizer(
     to_previous=_PUNCTUATION | _CLITICS | {"n't", "'", "..."},
     to_next=_OPENING,
 )
+
+
+def book_text(text: str) -> str:
+    """A text of the Children's Book Test as an author writes it, for its quotes not to be undone.
+
+    Its tokens are the Penn Treebank's: ` and '' for quotes, "do n't", -LRB- for a bracket.
+    """
+    for token, written in _TREEBANK.items():
+        text = text.replace(token, written)
+    return LM1B(text).replace(_AS_IT_IS, "").replace("` ", "'")
+
+
+_TREEBANK: Final = {
+    "``": '"',
+    "''": '"',
+    "-LRB-": "(",
+    "-RRB-": ")",
+    "-LSB-": "[",
+    "-RSB-": "]",
+    "-LCB-": "{",
+    "-RCB-": "}",
+}

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from evaluation.detokenizers import LM1B, PTB, WIKITEXT
+from evaluation.tasks.detokenizers import LM1B, PTB, WIKITEXT
 
 SETS = {"wikitext": WIKITEXT, "ptb": PTB, "lm1b": LM1B}
 AS_IT_IS = "\N{WORD JOINER}"

@@ -13,13 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.benchmarks.language_modeling import CharacterSet, character_pieces
-from evaluation.examples import Example
-from evaluation.metric import Metric, column
-from evaluation.one_stream import Part, measure_stream
-from evaluation.task import Subject, Task, benchmarks_folder
+from evaluation.metric import Metric, column, ratio
+from evaluation.task import Row, Subject, Task, Variant, benchmarks_folder
+from evaluation.tasks.one_stream import UNITS, Part, measure_stream
 
 
-def measure_characters(subject: Subject, name: CharacterSet) -> Iterator[Example]:
+def measure_characters(subject: Subject, name: CharacterSet) -> Iterator[Row]:
     """Each piece's part of the loss, the pieces end to end as one stream.
 
     Raises:
@@ -35,15 +34,12 @@ def _bits(examples: pa.Table) -> np.ndarray:
     return column("nats")(examples) / math.log(2)
 
 
-_PROTOCOL: Final = "the last 5,000,000 of the file as one stream, stride {stride}"
+def _task(name: CharacterSet, metric: Metric) -> Task:
+    words = "the last 5,000,000 of the file as one stream"
+    variant = Variant("published", words, partial(measure_characters, name=name))
+    return Task(name, 1, UNITS, (metric,), (variant,), is_rolling=True)
+
+
 _UNITS: Final = column("num_units")
-ENWIK8: Final = Task(
-    "enwik8",
-    (Metric("bits_per_byte", f"bytes of UTF-8, {_PROTOCOL}", _bits, _UNITS),),
-    partial(measure_characters, name="enwik8"),
-)
-TEXT8: Final = Task(
-    "text8",
-    (Metric("bits_per_character", f"a-z and space, {_PROTOCOL}", _bits, _UNITS),),
-    partial(measure_characters, name="text8"),
-)
+ENWIK8: Final = _task("enwik8", ratio("bits_per_byte", "bytes of UTF-8", _bits, _UNITS))
+TEXT8: Final = _task("text8", ratio("bits_per_character", "a-z and space", _bits, _UNITS))

@@ -17,26 +17,16 @@ from corpus.benchmarks.language_modeling import (
 from corpus.benchmarks.questions import winograd_schemas
 from corpus.errors import UsageError, WebtextError
 from corpus.tokenizer import Tokenizer
-from evaluation.characters import TEXT8
-from evaluation.detokenizers import LM1B as DETOKENIZE_LM1B, WIKITEXT
-from evaluation.heldout import HELDOUT, unigram_logprobs
-from evaluation.lambada import LAMBADA, split_last_word
-from evaluation.lm1b import LM1B
 from evaluation.paper import TABLE_3, paper_value
-from evaluation.ptb import PTB
-from evaluation.scorer import Scorer
-from evaluation.task import NoExamplesError, Subject
-from evaluation.wikitext import WIKITEXT2, count_words
-from evaluation.winograd import WINOGRAD
-
-
-@pytest.fixture
-def subject_of(model, tokenizer, tmp_path):
-    def make(tokens=tmp_path, benchmarks=None, max_examples=None) -> Subject:
-        scorer = Scorer(model, tokenizer.end_of_text)
-        return Subject(scorer, tokenizer, tokens, benchmarks, max_examples)
-
-    return make
+from evaluation.task import NoExamplesError
+from evaluation.tasks.characters import TEXT8
+from evaluation.tasks.detokenizers import LM1B as DETOKENIZE_LM1B, WIKITEXT
+from evaluation.tasks.heldout import HELDOUT, unigram_logprobs
+from evaluation.tasks.lambada import LAMBADA, split_last_word
+from evaluation.tasks.lm1b import LM1B
+from evaluation.tasks.ptb import PTB
+from evaluation.tasks.wikitext import WIKITEXT2, count_words
+from evaluation.tasks.winograd import WINOGRAD
 
 
 def test_heldout_equals_scoring_each_document_alone(subject_of, make_tokens, tokenizer, scored):
@@ -45,7 +35,7 @@ def test_heldout_equals_scoring_each_document_alone(subject_of, make_tokens, tok
     subject = subject_of(tokens)
     scores = scored(HELDOUT, subject)
     streams = [[*tokenizer.encode(text), tokenizer.end_of_text] for text in texts]
-    total = sum(each.sum() for each in subject.scorer.rolling_logprobs(streams))
+    total = sum(each.sum() for each in subject.scorer.loglikelihood_rolling(streams))
     num_tokens = sum(map(len, streams))
     assert scores["loss"].value == pytest.approx(-total / num_tokens)
     assert scores["perplexity"].value == pytest.approx(math.exp(scores["loss"].value))
@@ -65,7 +55,7 @@ def test_unigram_counts_are_add_one_smoothed(make_tokens, tokenizer):
 
 def test_a_split_without_documents_has_no_score(subject_of, make_tokens):
     with pytest.raises(NoExamplesError, match="no document"):
-        list(HELDOUT.measure(subject_of(make_tokens(["text"], []))))
+        list(HELDOUT.variants[0].measure(subject_of(make_tokens(["text"], []))))
 
 
 def test_tokens_of_a_larger_vocabulary_are_refused(make_tokens):
@@ -93,15 +83,15 @@ def test_lambada_equals_pairs_scored_by_hand(subject_of, benchmarks, tokenizer, 
 def test_all_lambada_passages_have_a_context_and_a_last_word(benchmarks):
     passages = list(lambada_passages(benchmarks))
     assert len(passages) == 5153
-    for passage in passages:
+    for passage in map(str.rstrip, passages):
         context, word = split_last_word(passage)
-        assert context + word == passage.rstrip()
+        assert context + word == passage
         assert word.startswith(" ")
         assert " " not in word[1:]
 
 
 def test_a_single_word_is_all_target():
-    assert split_last_word("word ") == ("", "word")
+    assert split_last_word("word") == ("", "word")
 
 
 @pytest.mark.parametrize("name", ["wikitext2", "wikitext103"])
@@ -121,7 +111,7 @@ def test_wikitext_perplexity_is_per_original_word(subject_of, tokenizer, tmp_pat
     scores = scored(WIKITEXT2, subject)
     words, tokens = scores["word_perplexity"], scores["token_perplexity"]
     stream = tokenizer.encode("\n= Title =\n\nA guest-starring role, here.\n")
-    logprob = sum(*subject.scorer.rolling_logprobs([stream]))
+    logprob = sum(*subject.scorer.loglikelihood_rolling([stream]))
     assert words.value == pytest.approx(math.exp(-logprob / (11 + 4)))
     assert tokens.value == pytest.approx(math.exp(-logprob / len(stream)))
 
@@ -161,7 +151,7 @@ def test_an_articles_loss_is_that_of_its_tokens_given_all_before(
 def test_articles_sum_to_the_file(subject_of, benchmarks, tokenizer, measured):
     subject = subject_of(benchmarks=benchmarks, max_examples=5)
     text = "".join(list(wikitext_articles(benchmarks, "wikitext2"))[:5])
-    [logprobs] = subject.scorer.rolling_logprobs([tokenizer.encode(WIKITEXT(text))])
+    [logprobs] = subject.scorer.loglikelihood_rolling([tokenizer.encode(WIKITEXT(text))])
     examples = measured(WIKITEXT2, subject)
     assert len(examples) == 5
     assert sum(examples["num_tokens"].to_pylist()) == len(logprobs)
@@ -190,7 +180,7 @@ def test_sentences_of_the_billion_words_are_scored_each_alone(
     subject = subject_of(benchmarks=official)
     examples = measured(LM1B, subject)
     sentence = list(lm1b_sentences(official))[7]
-    [logprobs] = subject.scorer.rolling_logprobs([tokenizer.encode(DETOKENIZE_LM1B(sentence))])
+    [logprobs] = subject.scorer.loglikelihood_rolling([tokenizer.encode(DETOKENIZE_LM1B(sentence))])
     assert examples["nats"][7].as_py() == pytest.approx(-math.fsum(logprobs), rel=1e-6)
     assert examples["num_units"][7].as_py() == len(sentence.split()) + 1
 
@@ -235,29 +225,30 @@ def winograd_with(folder, *schemas):
 
 
 def test_winograd_takes_the_likelier_end_and_the_likelier_sentence(
-    subject_of, benchmarks, tokenizer, measured
+    subject_of, benchmarks, tokenizer, wide_model, measured
 ):
-    subject = subject_of(benchmarks=benchmarks, max_examples=60)
+    subject = subject_of(benchmarks=benchmarks, max_examples=60, model=wide_model)
     examples = measured(WINOGRAD, subject)
     for schema, row in zip(winograd_schemas(benchmarks), examples.to_pylist(), strict=False):
         end = tokenizer.encode(f" {schema.end}")
         both = [[*tokenizer.encode(beginning), *end] for beginning in schema.beginnings]
-        logprobs = list(subject.scorer.rolling_logprobs(both))
+        logprobs = subject.scorer.loglikelihood_rolling(both)
         wrong = 1 - schema.answer
         partial = [logprob[-len(end) :].sum() for logprob in logprobs]
         full = [logprob.sum() for logprob in logprobs]
         assert row["is_correct"] == (partial[schema.answer] > partial[wrong])
         assert row["is_correct_full"] == (full[schema.answer] > full[wrong])
-        assert row["nats"] == pytest.approx(-partial[schema.answer], rel=1e-5)
+        assert row["nats"] == pytest.approx(-partial[schema.answer], rel=1e-4)
     assert len(set(examples["is_correct"].to_pylist())) == 2
 
 
 def test_a_model_that_knows_nothing_is_right_by_chance(
-    subject_of, benchmarks, model, scored, monkeypatch
+    subject_of, benchmarks, wide_model, scored, monkeypatch
 ):
     # All tokens are as likely: then all ends are, and the first candidate is taken.
-    monkeypatch.setattr(model.wte.weight, "data", torch.zeros_like(model.wte.weight))
-    scores = scored(WINOGRAD, subject_of(benchmarks=benchmarks))
+    weight = wide_model.wte.weight
+    monkeypatch.setattr(weight, "data", torch.zeros_like(weight))
+    scores = scored(WINOGRAD, subject_of(benchmarks=benchmarks, model=wide_model))
     assert scores["accuracy_percent"].num_examples == 273
     assert scores["accuracy_percent"].value == pytest.approx(100 * 137 / 273)
 
@@ -265,18 +256,19 @@ def test_a_model_that_knows_nothing_is_right_by_chance(
 def test_a_schema_whose_answer_is_no_candidate_is_named(tmp_path, subject_of):
     folder = winograd_with(tmp_path, (["a", "b"], "c", 0), (["a", "b"], "c", 2))
     with pytest.raises(WebtextError, match=r"winograd_wsc\.jsonl .*line 2 is no schema"):
-        list(WINOGRAD.measure(subject_of(benchmarks=folder)))
+        list(WINOGRAD.variants[0].measure(subject_of(benchmarks=folder)))
 
 
 def test_a_foreign_file_is_named_with_its_line(tmp_path, subject_of):
     (tmp_path / "lambada").mkdir()
     (tmp_path / "lambada" / "lambada_test.jsonl").write_text('{"text": "a b"}\n[1]\n')
     with pytest.raises(WebtextError, match=r"lambada_test\.jsonl .* line 2"):
-        list(LAMBADA.measure(subject_of(benchmarks=tmp_path)))
+        list(LAMBADA.variants[0].measure(subject_of(benchmarks=tmp_path)))
 
 
 def test_the_papers_numbers_are_those_of_table_3():
-    assert paper_value("lambada", "accuracy_percent", "1542M") == 63.24
+    assert paper_value("lambada", "accuracy_filtered_percent", "1542M") == 63.24
+    assert paper_value("lambada", "accuracy_percent", "1542M") == 52.66
     assert paper_value("wikitext103", "word_perplexity", "117M") == 37.50
     assert paper_value("heldout", "loss", "117M") is None
     assert len(TABLE_3) == 10

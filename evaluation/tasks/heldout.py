@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from itertools import islice, pairwise, tee
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -13,34 +13,39 @@ from corpus.errors import UsageError
 from corpus.shards import open_shard
 from corpus.stage import data_shards
 from corpus.tokens.stage import token_streams
-from evaluation.examples import Example
-from evaluation.metric import Metric, column
-from evaluation.task import NoExamplesError, Subject, Task
+from evaluation.metric import column, exponential, ratio
+from evaluation.task import NoExamplesError, Row, Subject, Task, Variant
 
 
-def measure_heldout(subject: Subject) -> Iterator[Example]:
+def measure_heldout(subject: Subject) -> Iterator[Row]:
     """Each document of the val split: its loss, and that of the train split's token counts.
 
     A document is scored on its own, its first token given end-of-text, its end-of-text included.
 
     Raises:
-        NoExamplesError: the val split has no document.
+        NoExamplesError: the val split has no document, or no corpus was named.
         UsageError: the tokens are ids of a larger vocabulary than the model's.
     """
-    vocab_size = subject.scorer.vocab_size
+    if subject.tokens is None:
+        raise NoExamplesError(
+            "no corpus was named", hint="Name one whose val split the model has not seen: --corpus."
+        )
+    vocab_size = subject.tokenizer.vocab_size
     unigrams = unigram_logprobs(subject.tokens, vocab_size)
     some = islice(val_documents(subject.tokens), subject.max_examples)
-    documents, scored = tee(check_vocabulary(token_ids, vocab_size) for token_ids in some)
-    number = -1
-    pairs = zip(scored, subject.scorer.rolling_logprobs(documents), strict=True)
-    for number, (token_ids, logprobs) in enumerate(pairs):
-        unigram_nats = -math.fsum(unigrams[token_ids])
-        yield Example(number, -math.fsum(logprobs), len(token_ids), unigram_nats=unigram_nats)
-    if number < 0:
+    documents = [check_vocabulary(token_ids, vocab_size) for token_ids in some]
+    if not documents:
         raise NoExamplesError(
             f"the val split of {subject.tokens} has no document",
             hint="Raise tokens.val_fraction, or give the corpus more documents.",
         )
+    scores = subject.scorer.loglikelihood_rolling(documents)
+    for token_ids, logprobs in zip(documents, scores, strict=True):
+        yield {
+            "nats": -math.fsum(logprobs),
+            "num_tokens": len(token_ids),
+            "unigram_nats": -math.fsum(unigrams[token_ids]),
+        }
 
 
 def unigram_logprobs(tokens: Path, vocab_size: int) -> np.ndarray:
@@ -81,16 +86,18 @@ def _gain(examples: pa.Table) -> np.ndarray:
     return column("unigram_nats")(examples) - column("nats")(examples)
 
 
-_PROTOCOL: Final = "per token, each document alone, stride {stride}"
-_UNIGRAM_PROTOCOL: Final = "train split's token counts, add-one smoothed, on the same tokens"
 _TOKENS: Final = column("num_tokens")
+_UNIGRAM: Final = "by the train split's token counts, add-one smoothed"
 HELDOUT: Final = Task(
     "heldout",
+    1,
+    (("unigram_nats", pa.float64()),),
     (
-        Metric("loss", f"nats {_PROTOCOL}", column("nats"), _TOKENS),
-        Metric("perplexity", _PROTOCOL, column("nats"), _TOKENS, is_exponential=True),
-        Metric("unigram_loss", _UNIGRAM_PROTOCOL, column("unigram_nats"), _TOKENS),
-        Metric("gain", "unigram_loss - loss, in nats", _gain, _TOKENS),
+        ratio("loss", "nats per token", column("nats"), _TOKENS),
+        exponential("perplexity", "per token", column("nats"), _TOKENS),
+        ratio("unigram_loss", f"nats per token {_UNIGRAM}", column("unigram_nats"), _TOKENS),
+        ratio("gain", "unigram_loss - loss", _gain, _TOKENS),
     ),
-    measure_heldout,
+    (Variant("documents", "each document alone", measure_heldout),),
+    is_rolling=True,
 )

@@ -1,0 +1,1 @@
+"""How written answers are judged."""

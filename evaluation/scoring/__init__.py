@@ -1,0 +1,1 @@
+"""The language model: what can be asked of it, and who answers."""

@@ -1,0 +1,85 @@
+"""Where a model under examination comes from, and the processes that answer with it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import current_process
+from pathlib import Path
+
+import torch
+
+from corpus.parallel import WorkerPool
+from evaluation.scoring.language_model import GPT2LanguageModel, LanguageModel, Precision, answer
+from evaluation.scoring.requests import Answer
+from evaluation.scoring.scorer import (
+    CPU_BATCH_TOKENS,
+    CUDA_BATCH_TOKENS,
+    Answering,
+    Batch,
+    answer_here,
+)
+from evaluation.task import Tokenizer
+from model.checkpoint import load_checkpoint
+from model.hugging_face.config import is_gpt2
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model's folder, plain data that worker processes can be given."""
+
+    folder: Path
+    """Of a checkpoint of ours, or of any causal language model that `transformers` loads."""
+    precision: Precision = "fp32"
+
+    def load(self, device: torch.device) -> tuple[LanguageModel, Tokenizer]:
+        """Read it.
+
+        Raises:
+            WebtextError: a file is missing, damaged, or of a kind that cannot be read.
+        """
+        if is_gpt2(self.folder):
+            checkpoint = load_checkpoint(self.folder, device)
+            return GPT2LanguageModel(checkpoint.model, self.precision), checkpoint.tokenizer
+        # Here, as transformers is needed by nothing else, and its import takes seconds.
+        from evaluation.scoring.transformers_model import load_transformers_model
+
+        return load_transformers_model(self.folder, device, self.precision)
+
+
+@contextmanager
+def open_answering(
+    model: LanguageModel, source: ModelSource, num_processes: int | None
+) -> Iterator[Answering]:
+    """Who answers: this process with its model, or so many processes that load the same.
+
+    By default there is one process for each GPU of several.
+    """
+    num_processes = num_processes or max(1, torch.cuda.device_count())
+    if num_processes == 1:
+        yield answer_here(model)
+        return
+    with closing(WorkerPool(num_processes)) as pool:
+        yield partial(pool.map, partial(_answer_in_worker, source, num_processes))
+
+
+def default_batch_tokens() -> int:
+    """Tokens of a batch that suit the device."""
+    return CUDA_BATCH_TOKENS if torch.cuda.is_available() else CPU_BATCH_TOKENS
+
+
+def _answer_in_worker(source: ModelSource, num_processes: int, batch: Batch) -> dict[int, Answer]:
+    answers = answer(_worker_s_model(source, num_processes), [request for _, request in batch])
+    return dict(zip((number for number, _ in batch), answers, strict=True))
+
+
+@cache
+def _worker_s_model(source: ModelSource, num_processes: int) -> LanguageModel:
+    num_gpus = torch.cuda.device_count()
+    if not num_gpus:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // num_processes))
+        return source.load(torch.device("cpu"))[0]
+    # Workers are named SpawnProcess-1, -2, ...: neighbours take different GPUs.
+    number = int(current_process().name.rpartition("-")[2])
+    return source.load(torch.device("cuda", number % num_gpus))[0]
