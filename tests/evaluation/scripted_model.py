@@ -17,7 +17,8 @@ MANY_TOKENS = 100_000
 class ScriptedModel:
     """Writes `answers(prompt)` until it is full or at a stop token.
 
-    Each of its words is as probable as `confidence(text)` says, by default certain.
+    Each of its words is as probable as `confidence(text)` says, by default certain; of choices that
+    is the probability of the whole text.
     """
 
     vocab_size = 50257
@@ -55,7 +56,16 @@ class ScriptedModel:
         return WindowScore(logprobs, logprobs == 0)
 
     def choose(self, questions: Sequence[Choices]) -> list[list[WindowScore]]:
-        raise NotImplementedError
+        return [
+            [self._choice([*question.context, *end], len(end)) for end in question.continuations]
+            for question in questions
+        ]
+
+    def _choice(self, token_ids: list[int], num_scored: int) -> WindowScore:
+        text = self._tokenizer.decode(token_ids).removeprefix("<|endoftext|>")
+        logprobs = np.zeros(num_scored)
+        logprobs[-1] = math.log(self._confidence(text))
+        return WindowScore(logprobs, logprobs == 0)
 
     def subject(self, benchmarks: Path) -> Subject:
         scorer = Scorer(self.block_size, self._tokenizer.end_of_text, answer_here(self))
