@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from torch.nn import functional as F
 
 from corpus.benchmarks.language_modeling import lambada_passages
+from corpus.benchmarks.questions import coqa_conversations
 from corpus.errors import WebtextError
 from corpus.runtime import Runtime
 from corpus.settings import Section
@@ -241,6 +242,25 @@ def test_an_example_has_one_number_in_scores_and_overlap(
     else:
         sizes = [len(tokenizer.encode(WIKITEXT(text))) for text in texts]
     assert examples["num_tokens"].to_pylist() == sizes
+
+
+def test_a_question_of_coqa_is_as_dirty_as_its_conversation(
+    scored_folder, official, make_overlap, tmp_path
+):
+    tasks = ("lambada", "wsc273", "coqa")
+    config = EvaluateConfig(tasks=tasks, max_examples=45)
+    inputs = {**scored_folder, "benchmarks": official}
+    run(config, inputs, tmp_path / "three", Runtime())
+    sizes = [len(each.questions) for each in islice(coqa_conversations(official), 3)]
+    rows = [overlap_row(name, i, 10, 2 * (i % 2)) for name in tasks for i in range(45)]
+    result = clean_subsets(tmp_path / "three", make_overlap(rows))
+    assert {row.task for row in result.rows} == set(tasks)
+    found = {row.task: row for row in result.rows if row.rule == ANY.name}
+    assert (found["wsc273"].dirty.num_examples, found["wsc273"].clean.num_examples) == (22, 23)
+    # Conversation 1 is dirty, 0 and 2 are not.
+    assert sizes[0] + sizes[1] < 45 <= sum(sizes)
+    assert found["coqa"].dirty.num_examples == sizes[1]
+    assert found["coqa"].clean.num_examples == 45 - sizes[1]
 
 
 def test_what_was_measured_on_other_files_is_said(scored_folder, make_overlap, tmp_path):
