@@ -100,6 +100,8 @@ class Metric:
             return self.formula(sums)
         except ZeroDivisionError:
             return None
+        except OverflowError:  # a perplexity above 1e308
+            return math.inf
 
 
 def ratio(name: str, description: str, amount: Column, units: Column = each) -> Metric:

@@ -1,12 +1,14 @@
-"""A trained GPT-2 -> zero-shot scores and sample texts."""
+"""A model -> zero-shot scores with their page, and of a run of ours also sample texts."""
 
 from pathlib import Path
 
 from prefect import flow
 
+from corpus.manifest import is_finished
 from evaluation import evaluate
 from flows.recipe import Recipe
 from flows.recorded_flow import recorded_flow
+from flows.reports.render_scores import MARKDOWN, PAGE, SCORES_DATA, render_scores
 from flows.run_stage import Stage, run_stage
 from flows.track_runs import track_scores
 from model.generation import sample
@@ -16,17 +18,28 @@ SAMPLES = Stage("samples", sample.run, sample.LIBRARIES)
 
 
 @flow(name="evaluate_model", persist_result=False)
-def evaluate_model(recipe: Recipe, run: Path, tokens: Path, data: Path) -> tuple[Path, Path]:
-    """Score a run on the recipe's tasks and let it write a few texts.
+def evaluate_model(recipe: Recipe, model: Path, tokens: Path | None, data: Path) -> Path:
+    """Score a model on the recipe's tasks; let it write a few texts, if it is a run of ours.
+
+    Args:
+        recipe: `[evaluate]` names the tasks, `benchmarks` the folder of their files.
+        model: A finished run, or a folder of weights.
+        tokens: The corpus whose held-out split the model has not seen; None: there is none.
+        data: The data folder.
 
     Returns:
-        The scores folder and the samples folder.
+        The scores folder, with `report.html`, `scores.md`, `scores.json` and `examples.jsonl`.
     """
-    inputs = {"run": run, "tokens": tokens}
+    is_run = is_finished(model)
+    inputs = {"run" if is_run else "model": model}
+    if tokens is not None:
+        inputs["tokens"] = tokens
     if recipe.benchmarks is not None:
         inputs["benchmarks"] = recipe.benchmarks
     with recorded_flow(recipe, data):
         scores = run_stage(SCORES, recipe.evaluate, inputs, data)
-        samples = run_stage(SAMPLES, recipe.sample, {"run": run}, data)
-        track_scores(recipe, scores, tokens, data, samples)
-    return scores, samples
+        samples = run_stage(SAMPLES, recipe.sample, {"run": model}, data) if is_run else None
+        render_scores(scores)
+        pages = [scores / name for name in (PAGE, MARKDOWN, SCORES_DATA)]
+        track_scores(recipe, scores, tokens, data, samples, pages)
+    return scores

@@ -64,14 +64,29 @@ def _record_corpus(tags: Mapping[str, str], tokens: Path, data: Path) -> None:
 
 
 def track_scores(
-    recipe: Recipe, scores: Path, tokens: Path, data: Path, samples: Path | None = None
+    recipe: Recipe,
+    scores: Path,
+    tokens: Path | None,
+    data: Path,
+    samples: Path | None = None,
+    pages: Sequence[Path] = (),
 ) -> None:
-    """Record an evaluation: the scores, the run that they are of, and what it wrote."""
+    """Record an evaluation: the scores, the model that they are of, what it wrote, the pages.
+
+    Args:
+        recipe: Its name is kept.
+        scores: What the stage "scores" made.
+        tokens: The corpus whose held-out split was scored, if there was one.
+        data: The data folder.
+        samples: What the stage "samples" made, of a run.
+        pages: The scores as people read them.
+    """
     manifest = read_manifest(scores)
-    params = {"run": manifest.inputs["run"].path, **manifest.config}
+    role = "run" if "run" in manifest.inputs else "model"
+    params = {role: manifest.inputs[role].path, **manifest.config}
     tags, metrics = {"recipe": recipe.name}, _metrics(manifest)
     texts = {} if samples is None else {"samples.md": _samples_page(samples)}
-    _record_once(scores, "scores", tags, tokens, data, params, metrics, texts=texts)
+    _record_once(scores, "scores", tags, tokens, data, params, metrics, pages, texts)
 
 
 def track_overlap(
@@ -129,7 +144,7 @@ def _record_once(
     folder: Path,
     kind: str,
     tags: Mapping[str, str],
-    tokens: Path,
+    tokens: Path | None,
     data: Path,
     params: dict[str, object],
     metrics: dict[str, float],
@@ -152,8 +167,9 @@ def _samples_page(samples: Path) -> str:
     return "\n\n---\n\n".join(f"**{row['prompt']}**{row['text']}" for row in rows)
 
 
-def _tags(kind: str, tokens: Path, folder: Path) -> dict[str, str]:
-    return {"kind": kind, "corpus_hash": corpus_hash(tokens), "folder": str(folder)}
+def _tags(kind: str, tokens: Path | None, folder: Path) -> dict[str, str]:
+    corpus = {} if tokens is None else {"corpus_hash": corpus_hash(tokens)}
+    return {"kind": kind, **corpus, "folder": str(folder)}
 
 
 def _metrics(manifest: Manifest) -> dict[str, float]:

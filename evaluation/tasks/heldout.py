@@ -12,9 +12,10 @@ import pyarrow as pa
 from corpus.errors import UsageError
 from corpus.shards import open_shard
 from corpus.stage import data_shards
+from corpus.tokenizer import Tokenizer as CorpusTokenizer
 from corpus.tokens.stage import token_streams
 from evaluation.metric import column, exponential, ratio
-from evaluation.task import NoExamplesError, Row, Subject, Task, Variant
+from evaluation.task import NoExamplesError, Row, Subject, Task, Tokenizer, Variant
 
 
 def measure_heldout(subject: Subject) -> Iterator[Row]:
@@ -23,7 +24,8 @@ def measure_heldout(subject: Subject) -> Iterator[Row]:
     A document is scored on its own, its first token given end-of-text, its end-of-text included.
 
     Raises:
-        NoExamplesError: the val split has no document, or no corpus was named.
+        NoExamplesError: the val split has no document, no corpus was named, or one of another
+            vocabulary than the model's.
         UsageError: the tokens are ids of a larger vocabulary than the model's.
     """
     if subject.tokens is None:
@@ -31,6 +33,7 @@ def measure_heldout(subject: Subject) -> Iterator[Row]:
             "no corpus was named", hint="Name one whose val split the model has not seen: --corpus."
         )
     vocab_size = subject.tokenizer.vocab_size
+    _check_tokenizer(subject.tokens, subject.tokenizer)
     unigrams = unigram_logprobs(subject.tokens, vocab_size)
     some = islice(val_documents(subject.tokens), subject.max_examples)
     documents = [check_vocabulary(token_ids, vocab_size) for token_ids in some]
@@ -46,6 +49,16 @@ def measure_heldout(subject: Subject) -> Iterator[Row]:
             "num_tokens": len(token_ids),
             "unigram_nats": -math.fsum(unigrams[token_ids]),
         }
+
+
+def _check_tokenizer(tokens: Path, tokenizer: Tokenizer) -> None:
+    """Ids of another vocabulary may be as small, and would be scored as nonsense."""
+    folder = tokens / "tokenizer"
+    if folder.is_dir() and CorpusTokenizer.load(folder).token_bytes != tokenizer.token_bytes:
+        raise NoExamplesError(
+            f"the tokens of {tokens} are of another vocabulary than the model's",
+            hint="Name a corpus that was made with the model's tokenizer: [tokens] tokenizer.",
+        )
 
 
 def unigram_logprobs(tokens: Path, vocab_size: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import typer
 
 from flows.commands.benchmarks import benchmarks as benchmarks_app
 from flows.commands.corpus import corpus_app
+from flows.commands.evaluation import evaluate
 from flows.commands.export import export
 from flows.commands.flow_session import flow_session
 from flows.commands.memorisation import memorisation
@@ -141,40 +142,8 @@ def harvest(
 
 
 app.command()(overlap)
-
-
 app.command()(train)
-
-
-@app.command()
-def evaluate(
-    run: RunName,
-    recipe: Annotated[str, typer.Option(help="Recipe with the [evaluate] section.")] = "webtext",
-    benchmarks: Benchmarks = None,
-    data: Data = DATA,
-    overrides: Overrides = None,
-) -> None:
-    """Score a run zero-shot, beside the paper.
-
-    Held-out perplexity and a unigram model's; LAMBADA and WikiText where --benchmarks has them.
-    """
-    from flows.corpora.catalog import find_run
-    from flows.corpora.summary import lineage
-    from flows.recipe import load_recipe
-
-    loaded = load_recipe(recipe, with_benchmarks(overrides, benchmarks))
-    folder = find_run(data, run)
-    with flow_session(console, data):
-        from flows.evaluate_model import evaluate_model
-
-        scores, _ = evaluate_model(loaded, folder, lineage(folder)["tokens"], data)
-    from evaluation.evaluate import score_table as read_scores
-    from flows.corpora.tables import score_table
-
-    console.print(score_table(read_scores(scores)))
-    console.print(f"scores: {scores}")
-
-
+app.command()(evaluate)
 app.command()(sample)
 app.command()(memorisation)
 app.command()(scaling)

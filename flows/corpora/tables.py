@@ -32,7 +32,7 @@ from flows.corpora.summary import (
     show_short,
 )
 from flows.reports.gather_results import gather_results
-from flows.reports.gather_scores import Missing, by_figure, difference, paper_figure
+from flows.reports.gather_scores import Missing, by_figure, difference, paper_figure, show_signed
 
 SPLITS: Final = get_args(Split)
 
@@ -145,7 +145,7 @@ def score_table(
                 show_number(row.value) + ("*" if row.is_partial else ""),
                 show_interval(row.low, row.high),
                 show_number(paper_figure(row, paper)),
-                show_difference(difference(row, paper)),
+                show_signed(difference(row, paper)),
             )
     for task in dict.fromkeys(task for each in missing for task in each.tasks):
         if task not in {row.task for row in rows}:
@@ -154,11 +154,6 @@ def score_table(
         table.caption = "* only the first examples of the set"
         table.caption_justify = "left"
     return table
-
-
-def show_difference(value: float | None) -> str:
-    """`+1.20`; empty for None."""
-    return "" if value is None else f"{value:+,.2f}"
 
 
 def overlap_table(overlap: Path) -> Table:

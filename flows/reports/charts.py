@@ -2,11 +2,13 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 from matplotlib.typing import RcKeyType
 
 _INK, _MUTED, _BLUE, _ORANGE = "#1f2937", "#9ca3af", "#2563eb", "#d97706"
@@ -23,6 +25,21 @@ _STYLE: dict[RcKeyType, object] = {
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
+
+_PANELS_ACROSS = 3
+
+
+@dataclass(frozen=True)
+class SizePanel:
+    """One figure of models of several sizes."""
+
+    title: str
+    paper: Sequence[tuple[float, float]]
+    """Parameters and value of each model of the paper, smallest first."""
+    ours: Sequence[tuple[float, float]]
+    """The same of the models that were scored here."""
+    best_of_2019: float | None = None
+    """The best result that the paper knew."""
 
 
 def bar_chart(labels: Sequence[str], values: Sequence[int], unit: str) -> str:
@@ -128,6 +145,69 @@ def scaling_chart(
         axes.set_ylabel("perplexity per token")
         axes.legend(frameon=False)
         return _svg(figure)
+
+
+def score_panels(panels: Sequence[SizePanel]) -> str:
+    """The paper's table 3, drawn: score against size, a panel per figure, at least one."""
+    num_rows = -(-len(panels) // _PANELS_ACROSS)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(9, 0.4 + 2.1 * num_rows), layout="constrained")
+        grid = figure.subplots(num_rows, _PANELS_ACROSS, squeeze=False).ravel()
+        for axes, panel in zip(grid, panels, strict=False):
+            _draw_panel(axes, panel)
+        for axes in grid[len(panels) :]:
+            axes.set_axis_off()
+        handles, labels = max((axes.get_legend_handles_labels() for axes in grid), key=_num_labels)
+        figure.legend(handles, labels, frameon=False, loc="outside upper left", ncols=3)
+        return _svg(figure)
+
+
+def calibration_chart(
+    confidences: Sequence[float], accuracies: Sequence[float], num_answers: Sequence[int]
+) -> str:
+    """How many answers of like confidence are right; of a calibrated model they lie on the line.
+
+    Args:
+        confidences: Mean of each group of answers, from 0 to 1, ascending.
+        accuracies: The right ones of each, from 0 to 1.
+        num_answers: How many each has: the area of its point.
+    """
+    most = max(num_answers, default=1)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(4.4, 3.6), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 100], [0, 100], color=_MUTED, linestyle="--", linewidth=1)
+        x, y = [100 * each for each in confidences], [100 * each for each in accuracies]
+        axes.plot(x, y, color=_BLUE, linewidth=1)
+        axes.scatter(x, y, s=[12 + 100 * count / most for count in num_answers], color=_BLUE)
+        axes.set_xlim(0, 100)
+        axes.set_ylim(-2, 102)
+        axes.set_xlabel("confidence (%)")
+        axes.set_ylabel("right answers (%)")
+        return _svg(figure)
+
+
+def _draw_panel(axes: Axes, panel: SizePanel) -> None:
+    axes.set_xscale("log")
+    sizes, values = zip(*panel.paper, strict=True)
+    axes.plot(sizes, values, color=_MUTED, marker="o", markersize=4, label="paper")
+    sizes, values = zip(*panel.ours, strict=True)
+    axes.plot(sizes, values, color=_BLUE, marker="D", linestyle="none", label="ours")
+    if panel.best_of_2019 is not None:
+        axes.axhline(panel.best_of_2019, color=_ORANGE, linestyle=":", label="best before")
+    values = [value for _, value in (*panel.paper, *panel.ours)]
+    if max(values) > 10 * min(values) > 0:  # a small model's perplexity would flatten the others
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:,.4g}")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.tick_params(labelsize=8)
+    axes.set_title(panel.title, fontsize=9, loc="left")
+
+
+def _num_labels(legend: tuple[list, list]) -> int:
+    return len(legend[1])
 
 
 def _svg(figure: Figure) -> str:

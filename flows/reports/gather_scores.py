@@ -10,7 +10,7 @@ from corpus.manifest import Manifest, is_finished, is_withdrawn, read_manifest
 from corpus.shards import read_rows, shard_name
 from evaluation.evaluate import ScoreRow, score_table
 from evaluation.paper import PAPER_MODELS, PaperModel
-from flows.corpora.summary import corpus_hash, source_of
+from flows.corpora.summary import corpus_hash, show_number, source_of
 from model.hugging_face.config import CONFIG, is_gpt2, read_config
 from model.settings import CHECKPOINT
 
@@ -105,6 +105,11 @@ def difference(row: ScoreRow, model: PaperModel) -> float | None:
     """Ours minus the paper's."""
     paper = paper_figure(row, model)
     return None if paper is None else row.value - paper
+
+
+def show_signed(value: float | None) -> str:
+    """`+1.20`, `-3.4e+08`; empty for None."""
+    return "" if value is None else ("-" if value < 0 else "+") + show_number(abs(value))
 
 
 def by_figure(rows: Sequence[ScoreRow]) -> list[list[ScoreRow]]:

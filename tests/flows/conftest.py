@@ -9,7 +9,12 @@ import pytest
 from rich.console import Console
 
 from flows.__main__ import run_command
-from flows.commands import app as cli, corpus as cli_corpus, overlap as cli_overlap
+from flows.commands import (
+    app as cli,
+    corpus as cli_corpus,
+    evaluation as cli_evaluation,
+    overlap as cli_overlap,
+)
 from flows.embedded_prefect import embedded_prefect
 
 
@@ -44,7 +49,7 @@ def webtext(
 
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["webtext", *arguments])
-        for module in (cli, cli_corpus, cli_overlap):
+        for module in (cli, cli_corpus, cli_evaluation, cli_overlap):
             monkeypatch.setattr(module, "console", Console(highlight=False, width=200))
         exit_code = run_command()
         captured = capsys.readouterr()
