@@ -136,9 +136,11 @@ def _show(folder: Path) -> None:
 
     found = gather_scores(folder)
     console.print(score_table(found.rows, found.nearest, found.missing))
+    scored = {row.task for row in found.rows}
     for each in found.missing:
+        names = each.keys if scored.intersection(each.tasks) else each.tasks
         console.print(
-            f"Not scored: {', '.join(each.tasks)}. {each.detail}", markup=False, soft_wrap=True
+            f"Not scored: {', '.join(names)}. {each.detail}", markup=False, soft_wrap=True
         )
     console.print(f"report: {folder / PAGE}", markup=False, soft_wrap=True)
 
