@@ -16,7 +16,7 @@ from evaluation.all_tasks import TASKS
 from evaluation.examples import PREFIX, example_rows, examples_schema, read_examples
 from evaluation.paper import PAPER_MODELS, paper_value
 from evaluation.scoring.answer_log import AnswerLog
-from evaluation.scoring.model_source import ModelSource, default_batch_tokens, open_answering
+from evaluation.scoring.model_source import ModelSource, batch_tokens, open_answering
 from evaluation.scoring.scorer import Scorer
 from evaluation.settings import EvaluateConfig
 from evaluation.task import NoExamplesError, Score, Subject, Task, Variant
@@ -29,6 +29,7 @@ LIBRARIES: Final = ("webtext", "gigatoken", "torch")
 SCORES: Final = pa.schema(
     [
         ("task", pa.string()),
+        ("task_version", pa.int64()),  # raised by a change that makes other figures
         ("variant", pa.string()),
         ("is_nearest", pa.bool_()),  # to the paper's protocol, of the task's variants
         ("metric", pa.string()),
@@ -50,6 +51,7 @@ class ScoreRow:
     """One line of the score table, in the columns of SCORES."""
 
     task: str
+    task_version: int
     variant: str
     is_nearest: bool
     metric: str
@@ -121,7 +123,7 @@ def run(config: EvaluateConfig, inputs: Inputs, output: Path, runtime: Runtime) 
                     tokenizer.end_of_text,
                     answering,
                     measured.stride,
-                    config.batch_tokens or default_batch_tokens(),
+                    batch_tokens(config.batch_tokens),
                     log,
                     _NamedProgress(runtime.progress, measured),
                 )
@@ -201,6 +203,7 @@ def _row(measured: Measurement, score: Score, config: EvaluateConfig) -> dict:
     task, metric = measured.task.name, score.metric
     return {
         "task": task,
+        "task_version": measured.task.version,
         "variant": measured.name,
         "is_nearest": measured.is_nearest,
         "metric": metric,

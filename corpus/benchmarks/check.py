@@ -13,11 +13,13 @@ from corpus.benchmarks.language_modeling import (
     LAMBADA_FILE,
     LAMBADA_PLAIN_FILE,
     LM1B_FILE,
+    RAW_WIKITEXT_FILE,
     character_pieces,
     lambada_passages,
     lambada_plain_passages,
     lm1b_sentences,
     ptb_sentences,
+    raw_wikitext_articles,
     wikitext_articles,
 )
 from corpus.benchmarks.questions import (
@@ -49,6 +51,7 @@ READERS: Final[Mapping[str, Callable[[Path], Iterator[object]]]] = {
     CNNDM_FILE: cnndm_summaries,
     "cbt/cbtest_CN_valid_2000ex.txt": partial(cbt_questions, words="CN"),
     "cbt/cbtest_NE_valid_2000ex.txt": partial(cbt_questions, words="NE"),
+    RAW_WIKITEXT_FILE: raw_wikitext_articles,
     "wikitext2/wiki.test.tokens": partial(wikitext_articles, name="wikitext2"),
     "wikitext2/wiki.train.tokens": partial(wikitext_articles, name="wikitext2", split="train"),
     "wikitext103/wiki.test.tokens": partial(wikitext_articles, name="wikitext103"),

@@ -20,6 +20,7 @@ _CONTINUATIONS: Final = bytes(range(0x80, 0xC0))
 _PIECE: Final = 10_000
 _CUT: Final = re.compile(r"(?<=\S)(?= \S)|(?<=\S)\n(?=\S)")
 
+RAW_WIKITEXT_FILE: Final = "wikitext2_raw/wiki.test.raw"
 LM1B_FILE: Final = "lm1b/news.en.heldout-00000-of-00050"
 
 
@@ -57,11 +58,24 @@ def wikitext_articles(folder: Path, name: WikiText, split: Split = "test") -> It
     Raises:
         NotAvailableError: the file is missing.
     """
+    yield from _articles(read_lines(benchmark_file(folder, f"{name}/wiki.{split}.tokens")))
+
+
+def raw_wikitext_articles(folder: Path) -> Iterator[str]:
+    """The same articles of WikiText-2's test set with all their words and characters: no `<unk>`.
+
+    Raises:
+        NotAvailableError: the file is missing.
+    """
+    yield from _articles(read_lines(benchmark_file(folder, RAW_WIKITEXT_FILE)))
+
+
+def _articles(lines: Iterator[str]) -> Iterator[str]:
     article: list[str] = []
     # A title shows by the line behind it, so two lines are held back; never the whole file: the
     # train split of WikiText-103 has half a gigabyte.
     held: list[str] = []
-    for line in read_lines(benchmark_file(folder, f"{name}/wiki.{split}.tokens")):
+    for line in lines:
         if len(held) == 2:
             if article and _is_title(held[0], held[1], line):
                 yield "".join(article)

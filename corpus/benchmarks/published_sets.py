@@ -39,6 +39,11 @@ _WIKITEXT2: Final = Source(
     4_475_746,
     "92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c",
 )
+_WIKITEXT2_RAW: Final = Source(
+    "https://wikitext.smerity.com/wikitext-2-raw-v1.zip",
+    4_721_645,
+    "ef7edb566e3e2b2d31b29c1fdb0c89a4cc683597484c3dc2517919c615435a11",
+)
 _WIKITEXT103: Final = Source(
     "https://wikitext.smerity.com/wikitext-103-v1.zip",
     190_229_076,
@@ -104,9 +109,22 @@ PUBLISHED_SETS: Final[tuple[BenchmarkSet, ...]] = (
                 sha256="d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
             ),
             BenchmarkFile(
-                path="wikitext2/wiki.train.tokens",
-                source=_WIKITEXT2,
-                member="wikitext-2/wiki.train.tokens",
+                "wikitext2/wiki.train.tokens", _WIKITEXT2, "wikitext-2/wiki.train.tokens"
+            ),
+        ),
+    ),
+    BenchmarkSet(
+        "wikitext2_raw",
+        "Wikipedia, CC BY-SA",
+        (
+            BenchmarkFile(
+                path="wikitext2_raw/wiki.test.raw",
+                source=_WIKITEXT2_RAW,
+                member="wikitext-2-raw/wiki.test.raw",
+                tasks=("wikitext2",),
+                num_examples=60,
+                num_bytes=1_290_590,
+                sha256="173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08",
             ),
         ),
     ),
@@ -181,9 +199,7 @@ PUBLISHED_SETS: Final[tuple[BenchmarkSet, ...]] = (
                 sha256="56db52eb157b1ab5c89646eef70510c1eca6e12a3bfdb99f0d6b05b4eacb75b9",
             ),
             BenchmarkFile(
-                path="wikitext103/wiki.train.tokens",
-                source=_WIKITEXT103,
-                member="wikitext-103/wiki.train.tokens",
+                "wikitext103/wiki.train.tokens", _WIKITEXT103, "wikitext-103/wiki.train.tokens"
             ),
         ),
     ),

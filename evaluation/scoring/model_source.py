@@ -14,10 +14,11 @@ from corpus.parallel import WorkerPool
 from evaluation.scoring.language_model import GPT2LanguageModel, LanguageModel, Precision, answer
 from evaluation.scoring.requests import Answer
 from evaluation.scoring.scorer import (
-    CPU_BATCH_TOKENS,
-    CUDA_BATCH_TOKENS,
+    CPU_BATCH,
+    CUDA_BATCH,
     Answering,
     Batch,
+    BatchTokens,
     answer_here,
 )
 from evaluation.task import Tokenizer
@@ -64,9 +65,11 @@ def open_answering(
         yield partial(pool.map, partial(_answer_in_worker, source, num_processes))
 
 
-def default_batch_tokens() -> int:
-    """Tokens of a batch that suit the device."""
-    return CUDA_BATCH_TOKENS if torch.cuda.is_available() else CPU_BATCH_TOKENS
+def batch_tokens(wanted: int | None) -> BatchTokens:
+    """How large batches are; None is what suits the device."""
+    if wanted is not None:
+        return BatchTokens(wanted, wanted)
+    return CUDA_BATCH if torch.cuda.is_available() else CPU_BATCH
 
 
 def _answer_in_worker(source: ModelSource, num_processes: int, batch: Batch) -> dict[int, Answer]:

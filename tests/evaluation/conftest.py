@@ -19,7 +19,7 @@ from corpus.stage import StageWriter
 from corpus.tokenizer import Tokenizer
 from evaluation.examples import example_rows, examples_schema
 from evaluation.scoring.language_model import GPT2LanguageModel
-from evaluation.scoring.scorer import Scorer, answer_here
+from evaluation.scoring.scorer import BatchTokens, Scorer, answer_here
 from evaluation.task import Score, Subject, Task
 from model.gpt2 import GPT2
 from model.settings import GPT2Config
@@ -65,9 +65,10 @@ def wide_model(tokenizer) -> GPT2:
 
 @pytest.fixture(scope="session")
 def scorer_of(tokenizer):
-    def make(model: GPT2, stride=None, *, shares_contexts=True, **more) -> Scorer:
+    def make(model: GPT2, stride=None, *, shares_contexts=True, batch_tokens=512) -> Scorer:
         answering = answer_here(GPT2LanguageModel(model, shares_contexts=shares_contexts))
-        return Scorer(model.config.block_size, tokenizer.end_of_text, answering, stride, **more)
+        sizes = BatchTokens(batch_tokens, batch_tokens)
+        return Scorer(model.config.block_size, tokenizer.end_of_text, answering, stride, sizes)
 
     return make
 
@@ -122,11 +123,25 @@ def scored(measured):
     return score
 
 
+WHOLE_SETS = (
+    "lambada", "wikitext2", "wikitext2_raw", "wikitext103", "ptb", "wsc273", "nq_open", "wmt_fr_en"
+)  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def official(benchmarks, tmp_path_factory) -> Path:
     """Every set under its official name; of those that are not to be had, files of that kind."""
     folder = tmp_path_factory.mktemp("official")
-    for name in ("lambada", "wikitext2", "wikitext103", "ptb", "wsc273", "nq_open", "wmt_fr_en"):
+    for name in (
+        "lambada",
+        "wikitext2",
+        "wikitext2_raw",
+        "wikitext103",
+        "ptb",
+        "wsc273",
+        "nq_open",
+        "wmt_fr_en",
+    ):
         (folder / name).symlink_to(benchmarks / name)
     for words in ("CN", "NE"):
         question = (benchmarks / "cbt" / f"cbtest_{words}_valid.sample.txt").read_text()

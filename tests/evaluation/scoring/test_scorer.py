@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings, strategies as st
 from torch.nn import functional as F
 
+from evaluation.scoring.language_model import GPT2LanguageModel
 from evaluation.scoring.requests import Prompt
-from evaluation.scoring.scorer import stream_spans
+from evaluation.scoring.scorer import Scorer, answer_here, stream_spans
 
 EOT = 256
 
@@ -166,3 +167,14 @@ def test_drawn_texts_depend_on_seed_and_place_not_on_the_batch(model, scorer_of)
     assert scorer_of(model, batch_tokens=1).generate(prompts) == together
     again = [replace(prompt, seed=4) for prompt in prompts]
     assert scorer_of(model).generate(again) != together
+
+
+def test_bf16_is_near_fp32(model, tokenizer):
+    pairs = [([72, 101, 108], [108, 111]), ([33] * 20, [7])]
+    totals = {}
+    for precision in ("fp32", "bf16"):
+        answering = answer_here(GPT2LanguageModel(model, precision))
+        scores = Scorer(32, tokenizer.end_of_text, answering).loglikelihood(pairs)
+        totals[precision] = [score.logprob for score in scores]
+    assert totals["bf16"] != totals["fp32"]
+    assert totals["bf16"] == pytest.approx(totals["fp32"], rel=0.05)

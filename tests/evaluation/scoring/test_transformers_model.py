@@ -16,7 +16,7 @@ from corpus.errors import UsageError, WebtextError
 from corpus.tokenizer import Tokenizer
 from evaluation.scoring.language_model import GPT2LanguageModel
 from evaluation.scoring.requests import Prompt
-from evaluation.scoring.scorer import Scorer, answer_here
+from evaluation.scoring.scorer import BatchTokens, Scorer, answer_here
 from evaluation.scoring.transformers_model import load_transformers_model
 from model.checkpoint import save_checkpoint
 
@@ -81,7 +81,8 @@ def network(kind):
 
 
 def scorer(loaded, batch_tokens=4096) -> Scorer:
-    return Scorer(loaded.block_size, EOT, answer_here(loaded), batch_tokens=batch_tokens)
+    sizes = BatchTokens(batch_tokens, batch_tokens)
+    return Scorer(loaded.block_size, EOT, answer_here(loaded), batch_tokens=sizes)
 
 
 @torch.inference_mode()

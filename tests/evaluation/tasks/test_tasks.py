@@ -12,6 +12,7 @@ from corpus.benchmarks.language_modeling import (
     lambada_passages,
     lm1b_sentences,
     ptb_sentences,
+    raw_wikitext_articles,
     wikitext_articles,
 )
 from corpus.benchmarks.questions import winograd_schemas
@@ -101,6 +102,13 @@ def test_wikitext_is_sixty_articles_with_the_published_word_count(benchmarks, na
     assert len(articles) == 60  # paper section 4
     assert "".join(articles) == text
     assert count_words(text) == 245_569
+
+
+def test_the_raw_file_has_the_same_articles_with_as_many_words(benchmarks):
+    raw, published = raw_wikitext_articles(benchmarks), wikitext_articles(benchmarks, "wikitext2")
+    for ours, theirs in zip(raw, published, strict=True):
+        assert count_words(ours) == count_words(theirs)
+        assert "<unk>" not in ours
 
 
 def test_wikitext_perplexity_is_per_original_word(subject_of, tokenizer, tmp_path, scored):
