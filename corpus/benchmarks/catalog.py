@@ -13,7 +13,7 @@ class Source:
     """As published; None: nobody published one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class BenchmarkFile:
     """A file of a benchmarks folder, which has a subfolder per set."""
 
