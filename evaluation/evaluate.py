@@ -123,7 +123,7 @@ def run(config: EvaluateConfig, inputs: Inputs, output: Path, runtime: Runtime) 
                     tokenizer.end_of_text,
                     answering,
                     measured.stride,
-                    batch_tokens(config.batch_tokens),
+                    batch_tokens(model, config.batch_tokens),
                     log,
                     _NamedProgress(runtime.progress, measured),
                 )

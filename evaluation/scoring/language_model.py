@@ -38,6 +38,8 @@ class LanguageModel(Protocol):
     block_size: int
     """Tokens that it reads at most."""
     vocab_size: int
+    width: int
+    """C: numbers that it holds of a token between two layers."""
 
     def score(self, windows: Sequence[Window]) -> list[WindowScore]:
         """The log-probabilities of each window's last tokens."""
@@ -67,6 +69,7 @@ class GPT2LanguageModel:
         self.model = model.eval()
         self.block_size = model.config.block_size
         self.vocab_size = model.config.vocab_size
+        self.width = model.config.n_embd
         self._device = model.wte.weight.device
         self._precision = precision
         self._shares_contexts = shares_contexts

@@ -92,6 +92,7 @@ class TransformersLanguageModel:
         model.generation_config = GenerationConfig()
         self.block_size = block_size
         self.vocab_size = vocab_size
+        self.width: int = model.config.get_text_config().hidden_size
 
     @torch.inference_mode()
     def score(self, windows: Sequence[Window]) -> list[WindowScore]:

@@ -22,6 +22,7 @@ class ScriptedModel:
     """
 
     vocab_size = 50257
+    width = 768
 
     def __init__(
         self,
