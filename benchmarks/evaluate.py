@@ -84,7 +84,7 @@ def main() -> None:
             "model": f"{plan.shape.n_layer} layers of {plan.shape.n_embd}",
             "is_quick": is_quick,
             **{
-                f"{name}_{what}_per_cpu_s": median_rate(rounds, name)
+                f"{name}_{what}_per_s": median_rate(rounds, name)
                 for what, rounds in (("lambada", lambada), ("choices", choices))
                 for name in ("ours", "lm_eval")
             },
