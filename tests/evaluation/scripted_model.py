@@ -33,11 +33,13 @@ class ScriptedModel:
     ) -> None:
         self.block_size = block_size
         self.prompts: list[str] = []
+        self.asked: list[Prompt] = []
         self._tokenizer = tokenizer
         self._answers = answers
         self._confidence = confidence
 
     def write(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        self.asked += prompts
         return [self._write(prompt) for prompt in prompts]
 
     def _write(self, prompt: Prompt) -> list[int]:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from corpus.benchmarks.files import NotAvailableError
 from corpus.benchmarks.questions import CNNDM_FILE, cnndm_summaries
 from corpus.tokenizer import Tokenizer
 from evaluation.answers.sentences import split_sentences
-from evaluation.scoring.requests import Prompt
 from evaluation.task import NoExamplesError
 from evaluation.tasks.cnndm import CNNDM, HINT, random_three
 from tests.evaluation.scripted_model import ScriptedModel
@@ -21,16 +19,6 @@ ROUGE_OF_THE_PAPER = {  # Table 4: of all 11,490 articles
     LEAD_3: {"rouge1": 40.38, "rouge2": 17.66, "rougeL": 36.62, "rouge_mean": 31.55},
     RANDOM_3: {"rouge1": 28.78, "rouge2": 8.63, "rougeL": 25.52, "rouge_mean": 20.98},
 }
-
-
-class RecordingModel(ScriptedModel):
-    """Keeps how it was asked."""
-
-    asked: Sequence[Prompt] = ()
-
-    def write(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        self.asked = [*self.asked, *prompts]
-        return super().write(prompts)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +38,8 @@ def cnndm(benchmarks, tmp_path_factory) -> Path:
 def writing(gpt2):
     """A model of GPT-2's block that always writes this."""
 
-    def make(text: str = "Text.") -> RecordingModel:
-        return RecordingModel(gpt2, lambda prompt: text, block_size=1024)
+    def make(text: str = "Text.") -> ScriptedModel:
+        return ScriptedModel(gpt2, lambda prompt: text, block_size=1024)
 
     return make
 
@@ -132,7 +120,7 @@ def test_lead_3_needs_no_model(measured, writing, tmp_path):
     [row] = measured(CNNDM, model.subject(folder), LEAD_3).to_pylist()
     assert row["summary"] == "One.\nTwo.\nThree."
     assert row["rouge1"] == pytest.approx(100 * 2 * 1 / (3 + 1))
-    assert (row["rouge2"], row["num_tokens"], model.asked) == (0, 0, ())
+    assert (row["rouge2"], row["num_tokens"], model.asked) == (0, 0, [])
 
 
 def test_random_3_are_three_others_of_each_article_and_always_the_same():

@@ -1,7 +1,6 @@
 """Translations are asked for by examples, cut, and scored by BLEU as sacrebleu counts it."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -13,7 +12,6 @@ from hypothesis import given, settings, strategies as st
 from corpus.benchmarks.files import NotAvailableError
 from corpus.benchmarks.translations import wmt_translations
 from corpus.tokenizer import Tokenizer
-from evaluation.scoring.requests import Prompt
 from evaluation.task import NoExamplesError, Subject
 from evaluation.tasks.wmt14 import WMT14_EN_FR, WMT14_FR_EN, bleu_counts
 from tests.evaluation.scripted_model import ScriptedModel
@@ -22,16 +20,6 @@ PAIRS_5, PAIRS_1, PAIRS_10, WHOLE_LINE = range(4)
 [BLEU] = WMT14_EN_FR.metrics
 WORDS = st.lists(st.sampled_from(["the", "cat", "sat", "on", "a", "mat", "."]), max_size=12)
 TEXTS = WORDS.map(" ".join)
-
-
-class RecordingModel(ScriptedModel):
-    """Keeps how it was asked."""
-
-    asked: Sequence[Prompt] = ()
-
-    def write(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        self.asked = [*self.asked, *prompts]
-        return super().write(prompts)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +31,8 @@ def gpt2(real_data) -> Tokenizer:
 def writing(gpt2):
     """A model that always writes this."""
 
-    def make(text: str = " Bon.", block_size: int = 1024) -> RecordingModel:
-        return RecordingModel(gpt2, lambda prompt: text, block_size=block_size)
+    def make(text: str = " Bon.", block_size: int = 1024) -> ScriptedModel:
+        return ScriptedModel(gpt2, lambda prompt: text, block_size=block_size)
 
     return make
 
