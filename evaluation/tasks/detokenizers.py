@@ -71,10 +71,13 @@ class Detokenizer:
         in_quotes = False
         for i, token in enumerate(tokens):
             word = words[-1] if words else []
-            # With what stands between two tokens the second one is needed, to find it again.
-            following = tokens[i + 1 : i + 2] if token in self.inside else []
+            longer = [*word, token]
             is_wanted = self._belongs(word, token, in_quotes=in_quotes)
-            if is_wanted and self._is_found_again([*word, token, *following]):
+            if token in self.inside:  # it is only found again before what belongs to it
+                following = "".join(tokens[i + 1 : i + 2])
+                is_wanted &= self._belongs(longer, following, in_quotes=in_quotes)
+                longer.append(following)
+            if is_wanted and self._is_found_again(longer):
                 word.append(token)
             else:
                 words.append([token])

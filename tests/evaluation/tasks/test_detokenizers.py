@@ -1,7 +1,7 @@
 """De-tokenizers write texts as an author would, and give back any text as it was."""
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from evaluation.tasks.detokenizers import LM1B, PTB, WIKITEXT
 
@@ -19,6 +19,7 @@ TEXTS = st.lists(st.sampled_from(TOKENS), max_size=25).map(" ".join) | st.text(m
 @pytest.mark.parametrize("name", SETS)
 @settings(max_examples=400, deadline=None)
 @given(text=TEXTS, frame=st.sampled_from(["", " "]))
+@example(text='. @-@ "', frame="")  # the mark between two tokens, the second of which stands alone
 def test_any_text_is_given_back(name, text, frame):
     detokenize = SETS[name]
     text = "\n".join(f"{frame}{line}{frame}" for line in text.split("\n"))
