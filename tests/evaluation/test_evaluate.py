@@ -78,10 +78,8 @@ SMALL = EvaluateConfig(
 )
 
 
-@pytest.mark.parametrize(
-    "share",
-    [pytest.param(0.03, marks=pytest.mark.slow), 0.3, pytest.param(0.93, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.03, 0.3, 0.93])
 def test_a_killed_evaluation_goes_on_at_the_batch(inputs, official, tmp_path, kill_after, share):
     inputs = {**inputs, "benchmarks": official}
     progress = Count()
@@ -109,6 +107,7 @@ def test_nothing_is_asked_twice(inputs, official, tmp_path, kill_after):
     assert 100.0 in nats
 
 
+@pytest.mark.slow
 def test_neither_batches_nor_processes_change_a_number(inputs, official, tmp_path):
     inputs = {**inputs, "benchmarks": official}
     tables = []

@@ -110,6 +110,7 @@ def interrupted(process: subprocess.Popen[str]) -> str:
     raise AssertionError("Ctrl-C does not end it")
 
 
+@pytest.mark.slow
 def test_rounds_go_on_through_a_failure_until_ctrl_c_and_lose_nothing(
     stub: RedditStub, prefect_server: str, tmp_path: Path
 ):

@@ -58,6 +58,7 @@ def links_of(pages: Path) -> Path:
     return Path(read_manifest(pages).inputs["links"].path)
 
 
+@pytest.mark.slow
 def test_a_takedown_is_obeyed_by_every_later_build_also_behind_a_redirect(build, tmp_path):
     write_dump(tmp_path / "RS_1", [*ADDRESSES, "http://three.example/"])
     before = build('links.dumps=["RS_1"]')
@@ -71,6 +72,7 @@ def test_a_takedown_is_obeyed_by_every_later_build_also_behind_a_redirect(build,
     assert build('links.dumps=["RS_1"]') == after, "an entry that concerns no link crawls nothing"
 
 
+@pytest.mark.slow
 def test_what_was_crawled_is_left_out_and_a_finished_build_stays_finished(build, tmp_path):
     write_dump(tmp_path / "RS_1", ADDRESSES[:4])
     build('links.dumps=["RS_1"]')

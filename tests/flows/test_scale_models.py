@@ -39,6 +39,7 @@ def configs(recipe: Recipe) -> list[RunConfig]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_runs_that_are_there_are_compared_and_not_trained(tokens: Path, tmp_path: Path, capsys):
     # Not above: Prefect reads its settings, the server's address too, when it is imported.

@@ -100,6 +100,7 @@ def kill_trainer_after(step, tokens, output):
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_run_killed_twice_ends_with_the_weights_of_an_undisturbed_one(
     undisturbed, tokens, tmp_path
 ):

@@ -257,6 +257,7 @@ def test_an_archive_of_other_links_is_an_error(tmp_path):
         PartitionArchive(tmp_path / "a", 0, NUM_LINKS - 1)
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_it_holds_each_page_once(tmp_path):
     """See archive_kills: that process forks, which this one, with its threads, better does not."""
     result = subprocess.run(

@@ -192,6 +192,7 @@ def test_a_damaged_file_gives_what_is_whole_and_a_problem_to_read(tmp_path):
     assert f"1 damaged places, the first at byte {offset}" in problem
 
 
+@pytest.mark.slow
 def test_workers_and_kills_leave_no_trace(tmp_path):
     files = [
         write(tmp_path / f"{n}.warc.gz", exchanges(5 + n), layout)

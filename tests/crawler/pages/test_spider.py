@@ -177,6 +177,7 @@ run(config, {"links": root / "links", "replay": root / "web"}, root / "pages", R
 """
 
 
+@pytest.mark.slow
 def test_a_crawl_killed_and_interrupted_ends_with_the_same_bytes_and_fetches_nothing_again(
     tmp_path,
 ):

@@ -35,6 +35,7 @@ def make_model(tokenizer, **changes):
     return GPT2(GPT2Config(vocab_size=tokenizer.vocab_size, **shape.model_dump()))
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_the_weights_of_another(tokens, tmp_path):
     first = RunConfig(model=SHAPE, train=TRAIN)
     run(first, {"tokens": tokens}, tmp_path / "first", Runtime())
