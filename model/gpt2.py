@@ -14,6 +14,9 @@ from torch.nn import functional as F
 from model.linear_loss import chunk_loss, linear_cross_entropy
 from model.settings import GPT2Config
 
+Places = tuple[Tensor, Tensor]
+"""Rows below B and columns below T of N tokens, (N,) each."""
+
 _INIT_STD = 0.02
 
 
@@ -27,15 +30,21 @@ class Attention(nn.Module):
         self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, T, C) to (B, T, C); what may see what is causal, or as `mask` (B, 1, T, T) says."""
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, places: Places | None = None
+    ) -> Tensor:
+        """(B, T, C) to (B, T, C), or of `places` alone (N, C).
+
+        What may see what is causal, or as `mask` (B, 1, T, T) says.
+        """
         B, T, C = x.shape
         heads = (B, T, self.n_head, C // self.n_head)
         q, k, v = (part.view(heads).transpose(1, 2) for part in self.c_attn(x).split(C, dim=2))
         dropout = self.dropout if self.training else 0.0
         is_causal = mask is None
         y = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal)
-        return self.c_proj(y.transpose(1, 2).reshape(B, T, C))  # (B, H, T, D) to (B, T, C)
+        y = y.transpose(1, 2).reshape(B, T, C)  # (B, H, T, D) to (B, T, C)
+        return self.c_proj(y if places is None else y[places])
 
 
 class MLP(nn.Module):
@@ -62,9 +71,12 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, T, C) to (B, T, C)."""
-        x = x + self.drop(self.attn(self.ln_1(x), mask))
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, places: Places | None = None
+    ) -> Tensor:
+        """(B, T, C) to (B, T, C), or of `places` alone (N, C)."""
+        attended = self.attn(self.ln_1(x), mask, places)
+        x = (x if places is None else x[places]) + self.drop(attended)
         return x + self.drop(self.mlp(self.ln_2(x)))
 
 
@@ -104,7 +116,11 @@ class GPT2(nn.Module):
         return linear_cross_entropy(rows, weight, targets.flatten(), vocab_size, self.chunk_loss)
 
     def hidden(
-        self, ids: Tensor, positions: Tensor | None = None, mask: Tensor | None = None
+        self,
+        ids: Tensor,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+        places: Places | None = None,
     ) -> Tensor:
         """What the output layer reads, after the last layer norm.
 
@@ -113,9 +129,10 @@ class GPT2(nn.Module):
             positions: (B, T) where each token stands in its text; None is one after the other.
             mask: (B, 1, T, T), true where a token (third axis) may see another; None is causal.
                 With `positions` several ends of one text fit in a row.
+            places: What is wanted; None is all. The last block does no more than that.
 
         Returns:
-            (B, T, C).
+            (B, T, C), or of `places` (N, C).
 
         Raises:
             ValueError: more tokens than `block_size`, without positions.
@@ -131,9 +148,10 @@ class GPT2(nn.Module):
             # Left in fp32, the residual stream would take a GPU 5 % more of a step.
             x = x.to(torch.get_autocast_dtype(kind))
         x = self.drop(x)
-        for block in self.h:
+        *blocks, last = self.h
+        for block in blocks:
             x = block(x, mask)
-        return self.ln_f(x)
+        return self.ln_f(last(x, mask, places))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """The tied output layer: what `hidden` returns, or a part of it, to (..., V)."""

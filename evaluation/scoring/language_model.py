@@ -22,7 +22,7 @@ from evaluation.scoring.requests import (
 )
 from model.generation.generate import generate
 from model.generation.settings import GenerationConfig
-from model.gpt2 import GPT2
+from model.gpt2 import GPT2, Places
 
 Precision = Literal["fp32", "bf16"]
 
@@ -79,8 +79,9 @@ class GPT2LanguageModel:
         """As LanguageModel."""
         inputs = pad([window.token_ids[:-1] for window in windows])
         with self._autocast():
-            hidden = self.model.hidden(inputs.to(self._device))
-            return self._pick(hidden, *scored_places(windows), windows[0].num_top)
+            places, targets, lengths = scored_places(windows)
+            hidden = self.model.hidden(inputs.to(self._device), places=self._here(places))
+            return self._score(hidden, targets, lengths, windows[0].num_top)
 
     @torch.inference_mode()
     def choose(self, questions: Sequence[Choices]) -> list[list[WindowScore]]:
@@ -101,9 +102,9 @@ class GPT2LanguageModel:
         targets = [np.concatenate(question.continuations) for question in questions]
         lengths = [len(each) for question in questions for each in question.continuations]
         with self._autocast():
-            hidden = self.model.hidden(inputs, positions, mask[:, None])
-            places = np.concatenate(rows), np.concatenate(columns)
-            scores = iter(self._pick(hidden, places, np.concatenate(targets), lengths))
+            places = self._here((np.concatenate(rows), np.concatenate(columns)))
+            hidden = self.model.hidden(inputs, positions, mask[:, None], places)
+            scores = iter(self._score(hidden, np.concatenate(targets), lengths))
         return [[next(scores) for _ in question.continuations] for question in questions]
 
     def write(self, prompts: Sequence[Prompt]) -> list[list[int]]:
@@ -130,23 +131,20 @@ class GPT2LanguageModel:
             return nullcontext()
         return torch.autocast(self._device.type, torch.bfloat16)
 
-    def _pick(
-        self,
-        hidden: Tensor,
-        places: _Places,
-        targets: np.ndarray,
-        lengths: list[int],
-        num_top: int = 0,
+    def _here(self, places: _Places) -> Places:
+        rows, columns = (torch.from_numpy(each).to(self._device) for each in places)
+        return rows, columns
+
+    def _score(
+        self, hidden: Tensor, targets: np.ndarray, lengths: list[int], num_top: int = 0
     ) -> list[WindowScore]:
-        """The scores of `targets` at `places` of `hidden` (B, T, C), split by `lengths`.
+        """The scores of `targets` by `hidden` (scored, C), split by `lengths`.
 
         In a small model the output layer is half of the work, and LAMBADA needs it for two
         tokens of a hundred.
         """
-        rows, columns = (torch.from_numpy(each).to(self._device) for each in places)
-        picked = hidden[rows, columns]  # (scored, C)
         chunk = max(1, _MAX_LOGITS // self.vocab_size)
-        logits = (self.model.logits(part).float() for part in picked.split(chunk))
+        logits = (self.model.logits(part).float() for part in hidden.split(chunk))
         expected = torch.from_numpy(targets).to(self._device)
         return to_scores(logits, expected, lengths, num_top)
 

@@ -144,6 +144,14 @@ def test_no_token_sees_the_ones_after_it():
     assert not torch.equal(before[0, 6:], after[0, 6:])
 
 
+def test_chosen_places_are_as_in_the_whole():
+    model = far_from_the_start(GPT2(TINY)).eval()
+    ids = torch.randint(TINY.vocab_size, (3, 12))
+    places = torch.tensor([0, 2, 2, 1]), torch.tensor([11, 0, 5, 5])
+    with torch.no_grad():
+        torch.testing.assert_close(model.hidden(ids, places=places), model.hidden(ids)[places])
+
+
 def test_one_batch_can_be_learnt_by_heart():
     torch.manual_seed(0)
     model = GPT2(TINY)
