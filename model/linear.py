@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
+# Multiplications from which on it is worth the 0.1 ms or so that an operator of Python's costs.
+_LARGE = 1 << 27
+
 # What torch.compile itself puts in the place of a linear layer on a CPU; its name is not promised.
 _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
@@ -22,15 +25,15 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002, as torch names it
         """(..., in_features) to (..., out_features)."""
-        if torch.is_grad_enabled() and _is_for_onednn(input):
+        is_large = input.numel() * self.out_features >= _LARGE
+        if is_large and torch.is_grad_enabled() and _is_for_onednn(input):
             return _linear(input, self.weight, self.bias)
         return F.linear(input, self.weight, self.bias)
 
 
 def _is_for_onednn(x: Tensor) -> bool:
     is_fp32 = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    is_some = x.dim() > 1 and x.numel() > 0
-    return _ONEDNN is not None and x.device.type == "cpu" and is_fp32 and is_some
+    return _ONEDNN is not None and x.device.type == "cpu" and is_fp32 and x.dim() > 1
 
 
 # An operator of its own, as torch.compile cannot look into oneDNN's.

@@ -9,8 +9,9 @@ from model.linear import Linear
 
 
 @pytest.fixture
-def layers():
-    """A layer of ours, and torch's with the same weights."""
+def layers(monkeypatch):
+    """A layer of ours, large enough in its own eyes, and torch's with the same weights."""
+    monkeypatch.setattr(module, "_LARGE", 1)
     torch.manual_seed(0)
     ours, torchs = Linear(7, 4), nn.Linear(7, 4)
     torchs.load_state_dict(ours.state_dict())
@@ -47,6 +48,10 @@ def test_it_trains_by_onednn_and_is_used_with_the_digits_of_others(layers):
     with torch.no_grad():
         assert "mkldnn::_linear_pointwise" not in operators(ours, x)
         assert torch.equal(ours(x), torchs(x))
+
+
+def test_small_layers_are_torchs():
+    assert "mkldnn::_linear_pointwise" not in operators(Linear(7, 4), torch.randn(5, 7))
 
 
 def test_other_precisions_are_served_too(layers):
