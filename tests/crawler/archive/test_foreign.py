@@ -129,9 +129,10 @@ def test_damage_anywhere_costs_the_records_that_it_hits(tmp_path):
         clean = start in starts and end in starts and how == "cut"
         kept = [each.raw for each in found]
         assert [raw for raw in kept if raw in expected] == expected
-        # Not every byte of a gzip header says something: then nothing is damaged.
         assert set(kept) <= {each.raw for each in whole}
-        assert bool(damage) != (clean or len(kept) == len(whole))
+        # Not every byte of a gzip member is needed for what is in it: it may be told of or not.
+        assert damage or clean or len(kept) == len(whole)
+        assert not (clean and damage)
 
     check()
 
