@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from model import linear_loss
+from model import linear, linear_loss
 from model.linear_loss import chunk_loss, fusible_chunk_loss, linear_cross_entropy
 
 
@@ -164,3 +164,15 @@ def test_inputs_and_weights_stay_as_they_are(chunks):
     linear_cross_entropy(x, weight, targets, vocab_size).backward()
     assert torch.equal(x, before[0])
     assert torch.equal(weight, before[1])
+
+
+def test_by_onednn_it_is_the_same_in_training_and_untouched_in_use(chunks, monkeypatch):
+    monkeypatch.setattr(linear, "_LARGE", 1)
+    chunks(12 * 4)
+    with torch.profiler.profile() as profile:
+        ours = loss_and_gradients(linear_cross_entropy, *example())
+    assert "mkldnn::_linear_pointwise" in {event.key for event in profile.key_averages()}
+    torch.testing.assert_close(ours, loss_and_gradients(whole_loss, *example()))
+    with torch.profiler.profile() as profile, torch.no_grad():
+        linear_cross_entropy(*example())
+    assert "mkldnn::_linear_pointwise" not in {event.key for event in profile.key_averages()}
