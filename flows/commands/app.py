@@ -8,6 +8,7 @@ import typer
 
 from flows.commands.benchmarks import benchmarks as benchmarks_app
 from flows.commands.corpus import corpus_app
+from flows.commands.doctor import doctor
 from flows.commands.evaluation import evaluate
 from flows.commands.export import export
 from flows.commands.flow_session import flow_session
@@ -141,6 +142,7 @@ def harvest(
     console.print(f"harvest: {data / FOLDER}")
 
 
+app.command()(doctor)
 app.command()(overlap)
 app.command()(train)
 app.command()(evaluate)

@@ -12,6 +12,7 @@ from flows.__main__ import run_command
 from flows.commands import (
     app as cli,
     corpus as cli_corpus,
+    doctor as cli_doctor,
     evaluation as cli_evaluation,
     overlap as cli_overlap,
 )
@@ -49,7 +50,7 @@ def webtext(
 
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["webtext", *arguments])
-        for module in (cli, cli_corpus, cli_evaluation, cli_overlap):
+        for module in (cli, cli_corpus, cli_doctor, cli_evaluation, cli_overlap):
             monkeypatch.setattr(module, "console", Console(highlight=False, width=200))
         exit_code = run_command()
         captured = capsys.readouterr()
