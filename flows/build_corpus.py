@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from prefect import flow
-
 from corpus.errors import UsageError
 from corpus.manifest import is_finished, read_manifest
 from corpus.tokens import stage as tokens
@@ -21,6 +19,7 @@ from flows.corpora.summary import CorpusStage, corpus_hash, documents_of
 from flows.demo import web as demo_web
 from flows.extend_corpus import Base, find_base, remember_recipe
 from flows.link_sources import link_inputs, takedown_input
+from flows.product import product
 from flows.recipe import Recipe
 from flows.recorded_flow import recorded_flow
 from flows.run_stage import Stage, run_stage, stage_folder
@@ -45,7 +44,7 @@ TOKENS = Stage("tokens", tokens.run, tokens.LIBRARIES, unkeyed=frozenset({"base"
 NGRAMS = Stage(index.STAGE, index.run, index.LIBRARIES)
 
 
-@flow(name="build_corpus", persist_result=False)
+@product("build_corpus")
 def build_corpus(
     recipe: Recipe, data: Path, workers: int = 1, until: CorpusStage = "tokens"
 ) -> Path:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import orjson
-from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from corpus.atomic import write_bytes
@@ -13,6 +12,7 @@ from corpus.stage import data_shards
 from dedup.overlap import stage as overlap
 from flows.build_corpus import index_ngrams
 from flows.corpora.summary import documents_of
+from flows.product import product
 from flows.recipe import Recipe
 from flows.report_overlap import MATCHES
 from flows.reports.render_memorisation import read_memorisation, render_memorisation
@@ -27,7 +27,7 @@ TEXTS = "samples.jsonl"
 """In the folder of the generated texts: the same in the form in which texts are looked for."""
 
 
-@flow(name="check_memorisation", persist_result=False)
+@product("check_memorisation")
 def check_memorisation(
     recipe: Recipe, run: Path, tokens: Path, data: Path, workers: int = 1
 ) -> Path:

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from prefect import flow
-
 from corpus.settings import Section
 from dedup.decontamination import stage
 from dedup.decontamination.cuts import DecontaminationConfig
 from dedup.decontamination.plan import Plan, plan
 from flows.build_corpus import finish_corpus
 from flows.corpora.summary import documents_of
+from flows.product import product
 from flows.recipe import Recipe
 from flows.report_overlap import find_matches
 from flows.run_stage import Stage, run_stage
@@ -18,7 +17,7 @@ from flows.run_stage import Stage, run_stage
 DECONTAMINATED = Stage(stage.STAGE, stage.run, stage.LIBRARIES)
 
 
-@flow(name="plan_decontamination", persist_result=False)
+@product("plan_decontamination")
 def plan_decontamination(
     recipe: Recipe,
     config: DecontaminationConfig,
@@ -37,7 +36,7 @@ def plan_decontamination(
     return inputs, plan(config, inputs)
 
 
-@flow(name="decontaminate_corpus", persist_result=False)
+@product("decontaminate_corpus")
 def decontaminate_corpus(
     recipe: Recipe, config: Section, inputs: dict[str, Path], data: Path, workers: int = 1
 ) -> Path:

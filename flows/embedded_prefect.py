@@ -19,6 +19,7 @@ _ANSWER_S = 20
 _QUIET = {
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_UI_ENABLED": "false",
     # The display shows progress and the command line prints errors; Prefect's records keep both.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
@@ -31,7 +32,7 @@ _COMPLETE_RECORDS = {
 
 
 @contextmanager
-def embedded_prefect(data: Path) -> Iterator[str]:
+def embedded_prefect(data: Path, *, schedules: bool = False) -> Iterator[str]:
     """Make a Prefect API available to flows and yield its address.
 
     Where PREFECT_API_URL is set, that server is used and nothing is started. Otherwise one is
@@ -39,6 +40,10 @@ def embedded_prefect(data: Path) -> Iterator[str]:
     ends with this context or with this process, however that ends.
 
     Must be entered before anything imports prefect, which reads its settings on import.
+
+    Args:
+        data: The data folder.
+        schedules: Our own server also fires schedules and event triggers.
 
     Raises:
         WebtextError: the server did not start, and the message holds the end of its log; or
@@ -51,7 +56,8 @@ def embedded_prefect(data: Path) -> Iterator[str]:
         return
     home = (data / "prefect").resolve()
     os.environ.update(_COMPLETE_RECORDS, PREFECT_HOME=str(home))
-    with closing(run_child(["flows.prefect_server"], log=home / "server.log")) as server:
+    arguments = ["flows.prefect_server", *(["--schedules"] if schedules else [])]
+    with closing(run_child(arguments, log=home / "server.log")) as server:
         os.environ["PREFECT_API_URL"] = next(server)["api_url"]
         try:
             yield os.environ["PREFECT_API_URL"]

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from prefect import flow
-
 from corpus.manifest import is_finished
 from evaluation import evaluate
+from flows.product import product
 from flows.recipe import Recipe
 from flows.recorded_flow import recorded_flow
 from flows.reports.render_scores import MARKDOWN, PAGE, SCORES_DATA, render_scores
@@ -17,7 +16,7 @@ SCORES = Stage("scores", evaluate.run, evaluate.LIBRARIES)
 SAMPLES = Stage("samples", sample.run, sample.LIBRARIES)
 
 
-@flow(name="evaluate_model", persist_result=False)
+@product("evaluate_model")
 def evaluate_model(recipe: Recipe, model: Path, tokens: Path | None, data: Path) -> Path:
     """Score a model on the recipe's tasks; let it write a few texts, if it is a run of ours.
 

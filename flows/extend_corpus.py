@@ -97,7 +97,9 @@ def find_base(recipe: Recipe, data: Path) -> Base | None:
     """
     if recipe.extends is None:
         return None
-    tokens = _latest(recipe, data) if recipe.extends == LATEST else _named(recipe.extends, data)
+    tokens = (
+        latest_corpus(recipe, data) if recipe.extends == LATEST else _named(recipe.extends, data)
+    )
     display = current_display()
     if tokens is None:
         display.done(EXTENDS, f"no corpus of recipe {recipe.name} yet: this build is the first")
@@ -109,6 +111,16 @@ def find_base(recipe: Recipe, data: Path) -> Base | None:
     num_documents = read_manifest(tokens).counts.out
     display.done(EXTENDS, f"corpus {corpus_hash(tokens)} of {num_documents:,} documents")
     return base
+
+
+def latest_corpus(recipe: Recipe, data: Path) -> Path | None:
+    """The tokens folder of the recipe's newest corpus; None: it has none."""
+    mine = [tokens for tokens, _ in finished(data, "tokens") if _is_of(recipe, tokens)]
+    # A takedown makes old corpora anew too: what was extended since is not the latest.
+    extended = {
+        source_of(tokens, "base") for tokens in mine if "base" in read_manifest(tokens).inputs
+    }
+    return next((tokens for tokens in reversed(mine) if tokens not in extended), None)
 
 
 def remember_recipe(recipe: Recipe, unique: Path) -> None:
@@ -128,15 +140,6 @@ def _named(name: str, data: Path) -> Path:
             "webtext corpus list",
         )
     return tokens
-
-
-def _latest(recipe: Recipe, data: Path) -> Path | None:
-    mine = [tokens for tokens, _ in finished(data, "tokens") if _is_of(recipe, tokens)]
-    # A takedown makes old corpora anew too: what was extended since is not the latest.
-    extended = {
-        source_of(tokens, "base") for tokens in mine if "base" in read_manifest(tokens).inputs
-    }
-    return next((tokens for tokens in reversed(mine) if tokens not in extended), None)
 
 
 def _is_of(recipe: Recipe, tokens: Path) -> bool:

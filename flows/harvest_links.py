@@ -6,7 +6,6 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from corpus.errors import UsageError, WebtextError
@@ -14,13 +13,14 @@ from corpus.runtime import Runtime
 from crawler.reddit.api import RedditApi
 from crawler.reddit.harvest import HarvestReport, harvest
 from flows.commands.display import current_display
+from flows.product import product
 from flows.recipe import Recipe
 
 FOLDER = "reddit"
 """Below the data folder: the harvest's memory and its day files."""
 
 
-@flow(name="harvest_links", persist_result=False)
+@product("harvest_links")
 def harvest_links(recipe: Recipe, data: Path, until: datetime | None = None) -> HarvestReport:
     """Run one round of the recipe's harvest.
 

@@ -24,7 +24,7 @@ from dedup.paragraphs.stage import ParagraphsConfig
 from dedup.unique.stage import DedupConfig
 from evaluation.settings import EvaluateConfig
 from flows.demo.web import DemoWebConfig
-from flows.settings import MemorisationConfig, ScalingConfig
+from flows.settings import MemorisationConfig, ScalingConfig, ScheduleConfig
 from model.generation.settings import SampleConfig
 from model.settings import ModelConfig, TrainConfig
 
@@ -80,6 +80,8 @@ class Recipe(Section):
     """Sizes to train in place of one, and to compare: `webtext scaling`."""
     memorisation: MemorisationConfig = MemorisationConfig()
     """How many texts are looked through for repeats of the training split."""
+    schedule: ScheduleConfig = ScheduleConfig()
+    """When `webtext serve` and `webtext deploy` rebuild the corpus."""
 
 
 def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:

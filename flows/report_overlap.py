@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from dedup.matches import stage as matches
@@ -12,6 +11,7 @@ from dedup.overlap.summary import summarise
 from flows.build_corpus import index_ngrams
 from flows.corpora.dataset_card import write_card
 from flows.corpora.summary import documents_of
+from flows.product import product
 from flows.recipe import Recipe
 from flows.recorded_flow import recorded_flow
 from flows.reports.render_matches import render_matches
@@ -23,7 +23,7 @@ OVERLAP = Stage(stage.STAGE, stage.run, stage.LIBRARIES)
 MATCHES = Stage(matches.STAGE, matches.run, matches.LIBRARIES)
 
 
-@flow(name="report_overlap", persist_result=False)
+@product("report_overlap")
 def report_overlap(
     recipe: Recipe,
     tokens: Path,

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from prefect import flow
-
 from flows.build_corpus import build_corpus
 from flows.evaluate_model import evaluate_model
+from flows.product import product
 from flows.recipe import Recipe
 from flows.recorded_flow import recorded_flow
 from flows.report_overlap import report_overlap
@@ -14,7 +13,7 @@ from flows.reports.render_report import render_report
 from flows.train_model import train_model
 
 
-@flow(name="run_pipeline", persist_result=False)
+@product("run_pipeline")
 def run_pipeline(recipe: Recipe, data: Path, workers: int = 1) -> Path:
     """Run every stage of the recipe that is not done, and write the report.
 

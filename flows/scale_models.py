@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from corpus.errors import UsageError
+from flows.product import product
 from flows.recipe import Recipe
 from flows.recorded_flow import recorded_flow
 from flows.reports.render_scaling import render_scaling
@@ -19,7 +19,7 @@ SCALING = Stage(stage.STAGE, stage.run, stage.LIBRARIES)
 _FEWEST_SIZES = 3
 
 
-@flow(name="scale_models", persist_result=False)
+@product("scale_models")
 def scale_models(recipe: Recipe, tokens: Path, data: Path) -> Path:
     """Train each size of the recipe's family that is not trained, and compare them.
 

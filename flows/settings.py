@@ -1,4 +1,4 @@
-"""The recipe sections of flows that are no single stage: the family of sizes, memorisation."""
+"""The recipe sections of flows that are no single stage: sizes, memorisation, schedule."""
 
 from typing import Self
 
@@ -68,3 +68,33 @@ class MemorisationConfig(Section):
     max_new_tokens: int = Field(default=512, ge=1)
     """Longest text; end-of-text ends it sooner. One 8-gram of a hundred is 1 %: shorter texts
     repeat nothing or more than that."""
+
+
+class ScheduleConfig(Section):
+    """When `webtext serve` and `webtext deploy` rebuild a corpus, and how long its flows may take.
+
+    Training, evaluation and overlap have no hour of their own: they follow what is new.
+    """
+
+    rebuild: str = "0 3 * * 1"
+    """When to rebuild, as cron says it: minute, hour, day of the month, month, day of the week."""
+
+    look: str = "17 * * * *"
+    """When to look for what nobody announced: a new folder of benchmark files, or what a killed
+    process made and could not announce any more."""
+
+    timezone: str = "UTC"
+    """The time zone of both, by its IANA name: "Europe/Berlin"."""
+
+    rebuild_limit_h: float | None = Field(default=None, gt=0)
+    """Hours that a rebuild may take; then it ends as TimedOut, and the next one goes on. None: as
+    long as it takes."""
+
+    overlap_limit_h: float | None = Field(default=None, gt=0)
+    """The same for an overlap report."""
+
+    train_limit_h: float | None = Field(default=None, gt=0)
+    """The same for a training."""
+
+    evaluate_limit_h: float | None = Field(default=None, gt=0)
+    """The same for an evaluation."""

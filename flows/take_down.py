@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from corpus.atomic import write_bytes
@@ -30,6 +29,7 @@ from flows.corpora.catalog import finished
 from flows.corpora.dataset_card import CARD, write_card
 from flows.corpora.summary import corpus_hash, documents_of
 from flows.link_sources import TAKEDOWN
+from flows.product import product
 from flows.run_stage import run_stage
 from flows.takedown.plan import WITHDRAWING, Pending, Plan, plan_takedown, read_pending, source
 from flows.track_runs import forget_pages, track_takedown
@@ -51,7 +51,7 @@ class TakenDown:
     """Pages in MLflow that may quote what was taken down and could not be deleted."""
 
 
-@flow(name="take_down", persist_result=False)
+@product("take_down")
 def take_down(entries: list[str], data: Path, workers: int = 1) -> TakenDown:
     """Put addresses on the takedown list, and take all that is on it out of every corpus.
 

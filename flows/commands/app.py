@@ -30,6 +30,7 @@ from flows.commands.options import (
 from flows.commands.overlap import overlap
 from flows.commands.sample import sample
 from flows.commands.scaling import scaling
+from flows.commands.schedules import deploy, serve
 from flows.commands.training import train
 from flows.corpora.summary import CorpusStage
 
@@ -150,6 +151,8 @@ app.command()(sample)
 app.command()(memorisation)
 app.command()(scaling)
 app.command()(export)
+app.command()(serve)
+app.command()(deploy)
 
 
 @app.command()
