@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from corpus.errors import WebtextError
+from corpus.errors import PassingError, WebtextError
 
 _WATCH = "WEBTEXT_EXIT_WITH_PARENT"
 _GRACE_S = 10
@@ -58,7 +58,8 @@ def run_child(
             if line.startswith(b"{"):
                 yield orjson.loads(line)
         if process.wait() != 0:
-            raise WebtextError(
+            kind = PassingError if process.returncode == -signal.SIGKILL else WebtextError
+            raise kind(
                 f"{arguments[0]} ended with status {process.returncode}:\n{_tail(log)}",
                 hint=f"The whole log is {log}. Run the same command again to go on.",
             )

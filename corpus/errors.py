@@ -22,6 +22,13 @@ class WebtextError(Exception):
         return _rebuild, (type(self), self.message, self.hint)
 
 
+class PassingError(WebtextError):
+    """Something outside failed and may be back in a minute: a network, a server, a killed child.
+
+    What runs on a schedule tries again; a command says it, and exits 1.
+    """
+
+
 class UsageError(WebtextError):
     """The command or the recipe is wrong, nothing was started; exits 2."""
 

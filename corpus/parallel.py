@@ -11,7 +11,7 @@ from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
-from corpus.errors import WebtextError
+from corpus.errors import PassingError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -65,7 +65,7 @@ def _result(future: Future[R]) -> R:
     try:
         return future.result()
     except BrokenProcessPool as exc:
-        raise WebtextError(
+        raise PassingError(
             "a worker process was killed, most often because memory ran out",
             hint="Run the same command again with fewer --workers: finished shards are kept.",
         ) from exc

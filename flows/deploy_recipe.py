@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -104,6 +105,7 @@ def serve(deployments: list[RunnerDeployment], *, is_own_server: bool) -> None:
     """
     os.environ[SERVED_BY] = str(os.getpid())
     runner = Runner(name="webtext", query_seconds=_POLL_S, pause_on_shutdown=not is_own_server)
+    runner.handle_sigterm = signal.default_int_handler  # Prefect's own leaves its flows behind
     for each in deployments:
         identity = runner.add_deployment(each)
         if is_own_server:

@@ -1,7 +1,6 @@
 """Tells of a failed flow: which stage, why, what to do, in Prefect's records and to a webhook."""
 
 import os
-import re
 import shlex
 import sys
 import urllib.request
@@ -13,6 +12,7 @@ from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
     TaskRunFilter,
     TaskRunFilterState,
     TaskRunFilterStateName,
@@ -22,14 +22,14 @@ from prefect.logging.loggers import flow_run_logger
 
 from corpus.errors import WebtextError
 from corpus.redact import redact
+from flows.failed_stage import failed_stage
+from model.stopped import TrainingStoppedError
 
 WEBHOOK = "WEBTEXT_FAILURE_WEBHOOK"
 """The environment variable with an address: each failure is POSTed to it as JSON. Such addresses
 hold secrets, so it is no part of a recipe."""
 
 _WEBHOOK_S = 10
-# As run_stage notes it on the error that ends a stage.
-_STAGE = re.compile(r"in stage (\S+), folder (.+)")
 
 
 def report_failure(flow: Flow, flow_run: FlowRun, state: State) -> None:
@@ -49,20 +49,18 @@ def _report(flow: Flow, flow_run: FlowRun, state: State) -> None:
     if flow_run.parent_task_run_id is not None:
         return  # the flow that runs this one tells of it
     error = _error(state)
-    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TrainingStoppedError":
+    if isinstance(error, KeyboardInterrupt | TrainingStoppedError):
         return  # asked for
-    stage, folder = _stage(error)
+    failed = failed_stage(error)
     report = {
         "flow": flow.name,
         "flow_run": flow_run.name,
         "flow_run_id": str(flow_run.id),
         "tags": sorted(flow_run.tags),
         "state": state.name,
-        "stage": stage or _running_stage(flow_run),
-        "folder": folder,
-        "reason": redact(
-            error.message if isinstance(error, WebtextError) else _reason(error, state)
-        ),
+        "stage": failed.name if failed else _running_stage(flow_run),
+        "folder": str(failed.folder) if failed else None,
+        "reason": redact(_reason(error, state)),
         "remedy": redact(error.hint) if isinstance(error, WebtextError) else None,
         "go_on_with": _command(flow_run),
     }
@@ -84,25 +82,15 @@ def _reason(error: BaseException | None, state: State) -> str:
     return f"{type(error).__name__}: {error}" if error else state.message or str(state.name)
 
 
-def _stage(error: BaseException | None) -> tuple[str | None, str | None]:
-    """The stage that was at work, and its folder."""
-    while error is not None:
-        for note in getattr(error, "__notes__", ()):
-            if found := _STAGE.fullmatch(note):
-                return found[1], found[2]
-        error = error.__cause__ or error.__context__
-    return None, None
-
-
 def _running_stage(flow_run: FlowRun) -> str | None:
     """The stage at work when a flow was killed, as Prefect's records know it."""
     names = TaskRunFilterStateName(any_=["Running"])
     with get_client(sync_client=True) as client:
-        inner = client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
-        )
+        parent = FlowRunFilterParentFlowRunId(any_=[flow_run.id])
+        inner = client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=parent))
+        both = FlowRunFilterId(any_=[flow_run.id, *(each.id for each in inner)])
         runs = client.read_task_runs(
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[each.id for each in inner])),
+            flow_run_filter=FlowRunFilter(id=both),
             task_run_filter=TaskRunFilter(state=TaskRunFilterState(name=names)),
         )
     return runs[-1].name if runs else None

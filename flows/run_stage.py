@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect import task
+from prefect import State, Task, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
+from prefect.runtime import deployment
 
-from corpus.errors import WebtextError
+from corpus.errors import PassingError, WebtextError
 from corpus.manifest import Manifest, is_finished, read_manifest, stage_key
 from corpus.runtime import Runtime
 from corpus.settings import Section
@@ -22,9 +24,12 @@ from corpus.takedown.withdrawn import current_version
 from corpus.verify import verify_folder
 from flows.commands.display import current_display
 from flows.corpora.summary import count_phrase
+from flows.failed_stage import named_stage
 from flows.publish_figures import PublishedProgress
 
 StageFunction = Callable[..., Manifest]
+
+_RETRY_AFTER_S = [10.0, 60.0, 300.0]
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,20 @@ class Stage:
     and a build that goes on must find its folder again."""
 
 
-@task(cache_policy=NO_CACHE, task_run_name="{stage.name}", persist_result=False)
+def _may_pass(_task: Task, _run: TaskRun, state: State) -> bool:
+    """Whether to try again: nobody is there to do it, and the reason may be over in a minute."""
+    error = state.result(raise_on_failure=False)
+    return deployment.id is not None and isinstance(error, PassingError | ConnectionError)
+
+
+@task(
+    cache_policy=NO_CACHE,
+    task_run_name="{stage.name}",
+    persist_result=False,
+    retries=len(_RETRY_AFTER_S),
+    retry_delay_seconds=_RETRY_AFTER_S,
+    retry_condition_fn=_may_pass,
+)
 def run_stage(
     stage: Stage, config: Section, inputs: Mapping[str, Path], data: Path, workers: int = 1
 ) -> Path:
@@ -56,7 +74,7 @@ def run_stage(
     """
     display = current_display()
     output = current_version(stage_folder(stage, config, inputs, data))
-    with _locked(output):
+    with named_stage(stage.name, output), _locked(output):
         progress = PublishedProgress(display.stage(stage.name), stage.name)
         if is_finished(output):
             manifest = read_manifest(output)

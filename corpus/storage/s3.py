@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow.fs import AwsStandardS3RetryStrategy, FileInfo, FileSelector, FileType, S3FileSystem
 
-from corpus.errors import UsageError, WebtextError
+from corpus.errors import PassingError, UsageError, WebtextError
 
 SCHEME = "s3://"
 CHUNK_BYTES = 8 * 2**20
@@ -163,7 +163,7 @@ def s3_error(place: str, exc: Exception) -> WebtextError:
             "they may list, read, write and delete there.",
         )
     if any(sign in message for sign in _NO_ANSWER):
-        return WebtextError(
+        return PassingError(
             f"no S3 server answers at {_server()}: {message.rpartition(': ')[2][:200]}",
             hint="Check the network, AWS_ENDPOINT_URL and AWS_REGION; then run the command again.",
         )
