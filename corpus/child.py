@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 import orjson
@@ -26,6 +26,7 @@ def run_child(
     log: Path,
     environment: Mapping[str, str] | None = None,
     grace_s: float = _GRACE_S,
+    open_files: Sequence[int] = (),
 ) -> Generator[dict, None, None]:
     """Run `python -m ARGUMENTS...` and yield each JSON object that it prints.
 
@@ -38,6 +39,7 @@ def run_child(
         log: Where the child's stderr goes, appended.
         environment: Variables to add to ours.
         grace_s: Seconds that the child may take to stop.
+        open_files: Descriptors of ours that the child has too, under the same numbers.
 
     Raises:
         WebtextError: the child failed; the message holds the end of its log.
@@ -50,6 +52,7 @@ def run_child(
             stdout=subprocess.PIPE,
             stderr=stderr,
             env={**os.environ, **(environment or {}), _WATCH: "1"},
+            pass_fds=open_files,
             start_new_session=True,  # Ctrl-C is the parent's to answer
         )
     assert process.stdout is not None

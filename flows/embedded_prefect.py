@@ -5,15 +5,19 @@ per worker process, a server left behind by kill -9, and task records lost at ex
 """
 
 import os
+import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from importlib import import_module
 from pathlib import Path
 
 from corpus.child import run_child
 from corpus.errors import WebtextError
+from flows.prefect_database import keep_empty, start_from_kept
 
 _ANSWER_S = 20
 _QUIET = {
@@ -32,7 +36,9 @@ _COMPLETE_RECORDS = {
 
 
 @contextmanager
-def embedded_prefect(data: Path, *, schedules: bool = False) -> Iterator[str]:
+def embedded_prefect(
+    data: Path, imports: Sequence[str] = (), *, schedules: bool = False
+) -> Iterator[str]:
     """Make a Prefect API available to flows and yield its address.
 
     Where PREFECT_API_URL is set, that server is used and nothing is started. Otherwise one is
@@ -43,6 +49,7 @@ def embedded_prefect(data: Path, *, schedules: bool = False) -> Iterator[str]:
 
     Args:
         data: The data folder.
+        imports: Modules to import while the server starts: each takes some seconds.
         schedules: Our own server also fires schedules and event triggers.
 
     Raises:
@@ -56,14 +63,35 @@ def embedded_prefect(data: Path, *, schedules: bool = False) -> Iterator[str]:
         return
     home = (data / "prefect").resolve()
     os.environ.update(_COMPLETE_RECORDS, PREFECT_HOME=str(home))
-    arguments = ["flows.prefect_server", *(["--schedules"] if schedules else [])]
-    with closing(run_child(arguments, log=home / "server.log")) as server:
-        os.environ["PREFECT_API_URL"] = next(server)["api_url"]
+    start_from_kept(home)
+    # The door is ours, so its address is known before anybody is behind it.
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{door.getsockname()[1]}/api"
         try:
-            yield os.environ["PREFECT_API_URL"]
+            with closing(_server(door, home, schedules=schedules)) as server:
+                _start(server, imports)
+                door.close()  # should the server die, nobody is to wait for an answer
+                keep_empty(home)
+                try:
+                    yield os.environ["PREFECT_API_URL"]
+                finally:
+                    _flush_records()
         finally:
-            _flush_records()
             del os.environ["PREFECT_API_URL"]
+
+
+def _server(door: socket.socket, home: Path, *, schedules: bool) -> Generator[dict, None, None]:
+    options = ["--schedules"] if schedules else []
+    arguments = ["flows.prefect_server", str(door.fileno()), *options]
+    return run_child(arguments, home / "server.log", open_files=[door.fileno()])
+
+
+def _start(server: Iterator[dict], imports: Sequence[str]) -> None:
+    with ThreadPoolExecutor(1) as beside:
+        answers = beside.submit(next, server)
+        for name in imports:
+            import_module(name)
+        answers.result()
 
 
 def _check_answers(api_url: str) -> None:

@@ -1,4 +1,4 @@
-"""The embedded Prefect server, run as `python -m flows.prefect_server` by embedded_prefect.
+"""The embedded Prefect server, run as `python -m flows.prefect_server FD [--schedules]`.
 
 With --schedules it also fires schedules and event triggers, which `webtext serve` needs.
 
@@ -7,6 +7,7 @@ database, when its parent is killed. This one exits with its parent.
 """
 
 import os
+import socket
 import sys
 
 import uvicorn
@@ -18,26 +19,24 @@ SCHEDULES = "--schedules"
 
 
 class AnnouncingServer(uvicorn.Server):
-    """A uvicorn server that tells our parent its address once it answers."""
+    """A uvicorn server that tells our parent once it answers."""
 
     async def startup(self, sockets: list | None = None) -> None:
-        """Start as uvicorn does, migrations included, then say where."""
+        """Start as uvicorn does, migrations included, then say so."""
         await super().startup(sockets)
         if self.started:
-            port = self.servers[0].sockets[0].getsockname()[1]
-            emit({"api_url": f"http://127.0.0.1:{port}/api"})
+            emit({"answers": True})
 
 
 def main() -> None:
-    """Serve Prefect's API on a free loopback port until the parent ends."""
+    """Serve Prefect's API on the parent's socket until the parent ends."""
     exit_with_parent()
     if SCHEDULES not in sys.argv:
         # Without the services that only schedules need.
         os.environ["PREFECT__SERVER_EPHEMERAL"] = "1"
-    config = uvicorn.Config(
-        create_app(final=True), host="127.0.0.1", port=0, log_level="error", lifespan="on"
-    )
-    AnnouncingServer(config).run()
+    door = socket.socket(fileno=int(sys.argv[1]))
+    config = uvicorn.Config(create_app(final=True), log_level="error", lifespan="on")
+    AnnouncingServer(config).run(sockets=[door])
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def build(
     from flows.recipe import load_recipe
 
     loaded = load_recipe(recipe, with_extends(overrides, extend))
-    with flow_session(console, data):
+    with flow_session(console, data, "flows.build_corpus"):
         from flows.build_corpus import build_corpus
 
         folder = build_corpus(loaded, data, workers, until)
@@ -183,7 +183,7 @@ def _run_recipe(
     from flows.recipe import load_recipe
 
     loaded = load_recipe(recipe, with_benchmarks(overrides, benchmarks))
-    with flow_session(console, data):
+    with flow_session(console, data, "flows.run_pipeline"):
         from flows.run_pipeline import run_pipeline
 
         path = run_pipeline(loaded, data, workers)

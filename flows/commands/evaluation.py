@@ -73,7 +73,7 @@ def evaluate(
     given = [*_task_overrides(tasks), *_option_overrides(limit, is_grid=grid)]
     loaded = load_recipe(recipe, [*with_benchmarks(overrides, benchmarks), *given])
     subjects = [_find_subject(data, name, corpus) for name in models]
-    with flow_session(console, data):
+    with flow_session(console, data, "flows.evaluate_model"):
         from flows.evaluate_model import evaluate_model
 
         folders = [evaluate_model(loaded, model, tokens, data) for model, tokens in subjects]

@@ -12,11 +12,16 @@ from corpus.errors import WebtextError
 
 
 @contextmanager
-def flow_session(console: Console, data: Path) -> Iterator[None]:
+def flow_session(console: Console, data: Path, flow: str | None = None) -> Iterator[None]:
     """Start Prefect, or find the one that PREFECT_API_URL names, and show stages on `console`.
 
     Where `data` mirrors an `s3://` folder, what is finished is brought there in the end, reports
     and lists too, also after an error or Ctrl-C. Must be entered before anything imports prefect.
+
+    Args:
+        console: Where a person looks.
+        data: The data folder.
+        flow: The module of the flow to come: it is imported while Prefect starts.
 
     Raises:
         WebtextError: Prefect did not start, or S3 does not take what was made.
@@ -26,7 +31,7 @@ def flow_session(console: Console, data: Path) -> Iterator[None]:
 
     with ExitStack() as stack:
         with console.status("Starting Prefect (up to 30 s the first time)"):
-            stack.enter_context(embedded_prefect(data))
+            stack.enter_context(embedded_prefect(data, [flow] if flow else []))
         stack.enter_context(open_display(console))
         with _pushed(console, data):
             yield

@@ -42,7 +42,7 @@ def train(
     from model.stopped import TrainingStoppedError
 
     try:
-        with flow_session(console, data):
+        with flow_session(console, data, "flows.train_model"):
             from flows.train_model import train_model
 
             folder = train_model(loaded, tokens, data)
