@@ -12,6 +12,7 @@ from pathlib import Path
 from scrapy.crawler import AsyncCrawlerProcess
 
 from corpus.child import exit_with_parent
+from corpus.json_log import JsonFormatter, wants_json
 from corpus.shards import num_rows
 from crawler.archive.partition import PartitionArchive
 from crawler.pages.download import raise_open_files_limit
@@ -59,6 +60,9 @@ def _fetch(job: CrawlJob, archive: PartitionArchive, frontier: Frontier) -> None
     process = AsyncCrawlerProcess(scrapy_settings(job))
     for name, level in _CHATTY.items():
         logging.getLogger(name).setLevel(level)
+    if wants_json():
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JsonFormatter())
     crawler = process.create_crawler(LinkSpider)
     process.crawl(crawler, job=job, archive=archive, frontier=frontier)
     process.start(install_signal_handlers=False)

@@ -21,7 +21,9 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from corpus.json_log import wants_json
 from corpus.runtime import Progress
+from flows.commands.json_display import JsonDisplay
 
 _LINE_EVERY_S = 10.0
 
@@ -52,12 +54,21 @@ _CURRENT: ContextVar[Display | None] = ContextVar("display", default=None)
 
 def current_display() -> Display:
     """The display of the command that is running; lines on stderr where there is none."""
-    return _CURRENT.get() or LineDisplay(Console(stderr=True))
+    if (display := _CURRENT.get()) is not None:
+        return display
+    return JsonDisplay() if wants_json() else LineDisplay(Console(stderr=True))
 
 
 @contextmanager
 def open_display(console: Console) -> Iterator[None]:
-    """Show stages on `console`: bars on a terminal, a line every ten seconds otherwise."""
+    """Show stages on `console`: bars on a terminal, a line every ten seconds otherwise.
+
+    Where WEBTEXT_LOG=json asks for it, as JSON lines on stderr instead.
+    """
+    if wants_json():
+        with _as_current(JsonDisplay()):
+            yield
+        return
     if not console.is_terminal:
         with _as_current(LineDisplay(console)):
             yield
