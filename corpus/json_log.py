@@ -30,7 +30,7 @@ def wants_json() -> bool:
     return value == "json"
 
 
-def json_line(level: str, message: str, moment: datetime | None = None, **fields: object) -> str:
+def json_line(level: str, message: str, moment: datetime | None = None, /, **fields: object) -> str:
     """One line, without its end; fields that are None are left out."""
     head = {"time": moment or datetime.now(UTC), "level": level, "message": message}
     line = head | {name: value for name, value in fields.items() if value is not None}

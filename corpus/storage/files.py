@@ -140,11 +140,11 @@ def _recorded(path: Path) -> Shard | None:
     root = mirror_root(path)
     if root is None:
         return None
-    stage, key, *below = path.absolute().relative_to(root).parts or ("", "")
-    folder = root / stage / key
-    if not below or not is_finished(folder):
+    parts = path.absolute().relative_to(root).parts
+    folder = root.joinpath(*parts[:2])
+    if len(parts) < 3 or not is_finished(folder):
         return None
-    return _shards(folder, (folder / MANIFEST).stat().st_mtime_ns).get("/".join(below))
+    return _shards(folder, (folder / MANIFEST).stat().st_mtime_ns).get("/".join(parts[2:]))
 
 
 @lru_cache(maxsize=16)

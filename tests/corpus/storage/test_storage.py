@@ -214,6 +214,13 @@ def test_damage_in_the_bucket_is_named(data: Path, bucket: str, elsewhere):
             read(found / "documents-00001.arrow")
 
 
+@pytest.mark.parametrize("name", ["", "documents", "takedown.txt", "documents/0"])
+def test_what_is_no_file_of_a_stage_is_taken_as_it_is(data: Path, elsewhere, name: str):
+    push(make_stage(data / "documents" / "0"))
+    path = elsewhere() / name
+    assert local_file(path) == path
+
+
 FETCH = """
 import sys
 from pathlib import Path
