@@ -9,6 +9,7 @@ import typer
 from flows.commands.benchmarks import benchmarks as benchmarks_app
 from flows.commands.corpus import corpus_app
 from flows.commands.doctor import doctor
+from flows.commands.estimate import estimate
 from flows.commands.evaluation import evaluate
 from flows.commands.export import export
 from flows.commands.flow_session import flow_session
@@ -144,6 +145,7 @@ def harvest(
 
 
 app.command()(doctor)
+app.command()(estimate)
 app.command()(overlap)
 app.command()(train)
 app.command()(evaluate)

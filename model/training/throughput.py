@@ -76,6 +76,18 @@ def peak_flops(device: torch.device, precision: Precision) -> float | None:
     return None if rate is None else rate * 1e12
 
 
+def vendor_flops(gpu: str, precision: Precision) -> float | None:
+    """The rate of a GPU by its name, with or without "NVIDIA "; None: it is not in the table."""
+    rates = _RATES.get(gpu.removeprefix("NVIDIA "))
+    rate = None if rates is None else getattr(rates, precision)
+    return None if rate is None else rate * 1e12
+
+
+def known_gpus() -> list[str]:
+    """The names in the table."""
+    return list(_RATES)
+
+
 def flops_per_token(config: GPT2Config) -> float:
     """Operations that training needs per token, forward and backward: 6 N + 12 L C T.
 

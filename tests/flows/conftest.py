@@ -13,6 +13,7 @@ from flows.commands import (
     app as cli,
     corpus as cli_corpus,
     doctor as cli_doctor,
+    estimate as cli_estimate,
     evaluation as cli_evaluation,
     overlap as cli_overlap,
 )
@@ -50,7 +51,7 @@ def webtext(
 
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["webtext", *arguments])
-        for module in (cli, cli_corpus, cli_doctor, cli_evaluation, cli_overlap):
+        for module in (cli, cli_corpus, cli_doctor, cli_estimate, cli_evaluation, cli_overlap):
             monkeypatch.setattr(module, "console", Console(highlight=False, width=200))
         exit_code = run_command()
         captured = capsys.readouterr()

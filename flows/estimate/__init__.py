@@ -1,0 +1,1 @@
+"""What a recipe is going to take: time, disk, memory, network and cost per stage."""
