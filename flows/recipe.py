@@ -1,7 +1,6 @@
 """A recipe: a TOML file that says which corpus to build, which GPT-2 to train, how to score it."""
 
 import difflib
-import sys
 import tomllib
 from pathlib import Path
 from typing import get_args
@@ -24,14 +23,10 @@ from dedup.paragraphs.stage import ParagraphsConfig
 from dedup.unique.stage import DedupConfig
 from evaluation.settings import EvaluateConfig
 from flows.demo.web import DemoWebConfig
+from flows.recipe_files import RECIPE_FOLDERS, recipe_names
 from flows.settings import MemorisationConfig, ScalingConfig, ScheduleConfig
 from model.generation.settings import SampleConfig
 from model.settings import ModelConfig, TrainConfig
-
-_RECIPE_FOLDERS = (
-    Path(__file__).parent.parent / "recipes",  # a checkout
-    Path(sys.prefix) / "share" / "webtext" / "recipes",  # an installed wheel
-)
 
 
 class Recipe(Section):
@@ -108,13 +103,8 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
         raise UsageError(f"{path}: {_explain(exc)}", hint=_remedy(exc)) from exc
 
 
-def recipe_names() -> list[str]:
-    """The recipes that come with webtext."""
-    return sorted({path.stem for folder in _RECIPE_FOLDERS for path in folder.glob("*.toml")})
-
-
 def _find(name_or_path: str) -> Path:
-    candidates = [Path(name_or_path), *(f / f"{name_or_path}.toml" for f in _RECIPE_FOLDERS)]
+    candidates = [Path(name_or_path), *(f / f"{name_or_path}.toml" for f in RECIPE_FOLDERS)]
     for path in candidates:
         if path.is_file():
             return path

@@ -45,7 +45,6 @@ app = typer.Typer(
     "once saved: 0). Run a stopped "
     "or killed command again and it goes on where it was.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from flows.commands.complete import complete_recipe
 from flows.commands.options import CORES, Benchmarks, Overrides, Workers, console
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 def doctor(
     recipe: Annotated[
-        str | None, typer.Argument(help="Look also at what this recipe needs.")
+        str | None,
+        typer.Argument(help="Look also at what this recipe needs.", autocompletion=complete_recipe),
     ] = None,
     data: Annotated[
         str, typer.Option("--data", metavar="DIR", help="The data folder; or s3://BUCKET/PATH.")

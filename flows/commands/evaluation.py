@@ -9,6 +9,7 @@ import typer
 
 from corpus.errors import UsageError
 from corpus.manifest import is_finished
+from flows.commands.complete import complete_tasks
 from flows.commands.flow_session import flow_session
 from flows.commands.options import (
     DATA,
@@ -38,7 +39,12 @@ def evaluate(
     ],
     benchmarks: Benchmarks = None,
     tasks: Annotated[
-        str | None, typer.Option(metavar="TASK,TASK", help="Only these tasks; by default all.")
+        str | None,
+        typer.Option(
+            metavar="TASK,TASK",
+            help="Only these tasks; by default all.",
+            autocompletion=complete_tasks,
+        ),
     ] = None,
     limit: Annotated[
         int | None,

@@ -7,6 +7,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from flows.commands.complete import (
+    complete_corpus,
+    complete_recipe,
+    complete_run,
+    is_completing,
+)
+
 console = Console(stderr=False, highlight=False)
 
 DATA = Path("data")
@@ -15,7 +22,7 @@ CORES = os.cpu_count() or 1
 
 def _open_data(location: str | Path) -> Path:
     """A data folder as it is; of an `s3://` URL the local mirror."""
-    if "s3:" not in str(location) and "://" not in str(location):
+    if is_completing() or ("s3:" not in str(location) and "://" not in str(location)):
         return Path(location)
     from corpus.storage.mirror import open_data  # pyarrow and S3 take a while, and few need them
 
@@ -45,9 +52,22 @@ Benchmarks = Annotated[
     Path | None,
     typer.Option("--benchmarks", help="Folder of benchmark files (docs/data-format.md)."),
 ]
-RecipeName = Annotated[str, typer.Argument(help="A TOML file, or the name of one that we ship.")]
-Corpus = Annotated[str, typer.Argument(help="A tokens folder, or the beginning of its hash.")]
-RunName = Annotated[str, typer.Argument(help="A run folder, or the beginning of its id.")]
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        help="A TOML file, or the name of one that we ship.", autocompletion=complete_recipe
+    ),
+]
+Corpus = Annotated[
+    str,
+    typer.Argument(
+        help="A tokens folder, or the beginning of its hash.", autocompletion=complete_corpus
+    ),
+]
+RunName = Annotated[
+    str,
+    typer.Argument(help="A run folder, or the beginning of its id.", autocompletion=complete_run),
+]
 Every = Annotated[
     float | None,
     typer.Option(

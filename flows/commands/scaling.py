@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.complete import complete_corpus
 from flows.commands.flow_session import flow_session
 from flows.commands.options import DATA, Data, Overrides, RecipeName, console
 
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 def scaling(
     recipe: RecipeName,
-    corpus: Annotated[str, typer.Option(help="A tokens folder, or the beginning of its hash.")],
+    corpus: Annotated[
+        str,
+        typer.Option(
+            help="A tokens folder, or the beginning of its hash.", autocompletion=complete_corpus
+        ),
+    ],
     data: Data = DATA,
     overrides: Overrides = None,
 ) -> None:

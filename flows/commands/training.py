@@ -6,13 +6,19 @@ from typing import Annotated, Literal
 
 import typer
 
+from flows.commands.complete import complete_corpus
 from flows.commands.flow_session import flow_session
 from flows.commands.options import DATA, Data, Overrides, RecipeName, console
 
 
 def train(
     recipe: RecipeName,
-    corpus: Annotated[str, typer.Option(help="A tokens folder, or the beginning of its hash.")],
+    corpus: Annotated[
+        str,
+        typer.Option(
+            help="A tokens folder, or the beginning of its hash.", autocompletion=complete_corpus
+        ),
+    ],
     runner: Annotated[
         Literal["process", "ray"],
         typer.Option(help="Who starts the train.processes: this machine, or Ray (RAY_ADDRESS)."),
