@@ -24,6 +24,8 @@ _QUIET = {
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_UI_ENABLED": "false",
+    # Never Prefect's own temporary server, which is slow to start and left behind.
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     # The display shows progress and the command line prints errors; Prefect's records keep both.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }

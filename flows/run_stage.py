@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.runtime import deployment
 
 from corpus.errors import PassingError, WebtextError
+from corpus.lease import leased, owner_of
 from corpus.manifest import Manifest, is_finished, read_manifest, stage_key
 from corpus.runtime import Runtime
 from corpus.settings import Section
@@ -134,8 +135,11 @@ def _locked(output: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
+            owner = owner_of(output)
             raise WebtextError(
-                f"another webtext process is making {output}",
+                f"another webtext process is making {output}" + (f": {owner}" if owner else ""),
                 hint="Wait for it, or stop it; then run the same command again.",
             ) from exc
-        yield
+        # The lock is this machine's; a file system that others see too needs the lease.
+        with leased(output):
+            yield

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Before anything imports Prefect: a test that needs a server asks for the one that all share.
+os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
+
 _DEFAULT = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -245,7 +245,8 @@ def _unfinished(data: Path, new: set[Path]) -> Iterator[Path]:
     for folder in _folders(data, (*REJECT_KEYS, "matches")):
         is_open = not is_finished(folder) and not is_withdrawn(folder)
         is_ours = folder in new or (folder / MARKER).exists()
-        if is_open and not is_ours and any(path.name != ".lock" for path in folder.iterdir()):
+        is_begun = any(not path.name.startswith((".lock", ".lease-")) for path in folder.iterdir())
+        if is_open and not is_ours and is_begun:
             yield folder
 
 

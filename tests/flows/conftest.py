@@ -36,7 +36,11 @@ Webtext = Callable[..., Outcome]
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prefect server that outlives the tests, as a team's would."""
     with embedded_prefect(tmp_path_factory.mktemp("prefect")) as url:
-        yield url
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        # A test module that imports a flow has made Prefect read its settings already.
+        with temporary_settings({PREFECT_API_URL: url}):
+            yield url
 
 
 @pytest.fixture

@@ -107,6 +107,7 @@ def test_a_failure_is_told_once_with_stage_reason_and_remedy(flows, webhook, tmp
     assert SECRET not in orjson.dumps(report).decode()
 
 
+@pytest.mark.slow
 def test_a_time_limit_ends_a_flow_as_timed_out(flows, webhook, tmp_path: Path):
     from flows.scheduled_run import within
 
