@@ -108,7 +108,7 @@ def contents(documents: Path) -> Contents:
         has_licences = has_licences and "license" in columns
         for batch in batches(shard, columns):
             for name in columns:
-                _add(counts[name], batch.column(name))
+                count_values(counts[name], batch.column(name))
     licences = _ranked(counts["license"], NONE_STATED) if has_licences else None
     return Contents(_ranked(counts["language"], "und"), licences)
 
@@ -138,7 +138,8 @@ def overlap_rows(tokens: Path) -> list[OverlapRow]:
 _SIZES = ("train_documents", "val_documents", "train_tokens", "val_tokens")
 
 
-def _add(counter: Counter[str], values: Sequence) -> None:
+def count_values(counter: Counter[str], values: Sequence) -> None:
+    """Add up how often each value occurs; null counts as empty."""
     for each in pc.value_counts(values).to_pylist():  # pyright: ignore
         counter[each["values"] or ""] += each["counts"]
 
