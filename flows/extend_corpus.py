@@ -125,7 +125,7 @@ def latest_corpus(recipe: Recipe, data: Path) -> Path | None:
 
 def remember_recipe(recipe: Recipe, unique: Path) -> None:
     """Note that these unique documents were made for `recipe`: "latest" asks for it."""
-    names = _recipes_of(unique) | {recipe.name}
+    names = recipes_of(unique) | {recipe.name}
     write_bytes(unique / _RECIPES, "".join(f"{name}\n" for name in sorted(names)).encode())
 
 
@@ -144,15 +144,15 @@ def _named(name: str, data: Path) -> Path:
 
 def _is_of(recipe: Recipe, tokens: Path) -> bool:
     rounds = ancestors(tokens).get("unique", [])
-    names = {name for each in rounds[:1] for name in _recipes_of(each)}
+    names = {name for each in rounds[:1] for name in recipes_of(each)}
     # Of a corpus whose recipe nobody noted, an earlier version's, any may be the one.
     return not names or recipe.name in names
 
 
-def _recipes_of(unique: Path) -> set[str]:
+def recipes_of(unique: Path) -> set[str]:
     """The recipes of unique documents, or of those that they are a later version of."""
     path = unique / _RECIPES
     if path.is_file():
         return set(path.read_text(encoding="utf-8").splitlines())
     replaced = read_manifest(unique).replaces if is_finished(unique) else None
-    return _recipes_of(unique.with_name(replaced)) if replaced else set()
+    return recipes_of(unique.with_name(replaced)) if replaced else set()

@@ -22,13 +22,13 @@ from flows.commands.options import (
     Every,
     Overrides,
     RecipeName,
-    RunName,
     Workers,
     console,
     with_benchmarks,
     with_extends,
 )
 from flows.commands.overlap import overlap
+from flows.commands.report import report
 from flows.commands.sample import sample
 from flows.commands.scaling import scaling
 from flows.commands.schedules import deploy, serve
@@ -154,15 +154,7 @@ app.command()(scaling)
 app.command()(export)
 app.command()(serve)
 app.command()(deploy)
-
-
-@app.command()
-def report(run: RunName, data: Data = DATA) -> None:
-    """Write a run's report, one HTML page."""
-    from flows.corpora.catalog import find_run
-    from flows.reports.render_report import render_report
-
-    console.print(f"report: {render_report(find_run(data, run))}")
+app.command()(report)
 
 
 @app.callback(invoke_without_command=True)

@@ -49,13 +49,33 @@ def find_run(data: Path, name: str) -> Path:
     return _only(known, name, f"finished run in {data / 'runs'}", f"ls {data / 'runs'}")
 
 
+def find_subject(data: Path, name: str) -> Path:
+    """The run or the corpus that `name` means: a folder, or the beginning of an id or a hash.
+
+    Raises:
+        UsageError: none or several match, or the folder is of another kind.
+    """
+    folder = Path(name)
+    if is_finished(folder):
+        if read_manifest(folder).stage in {"run", "tokens"}:
+            return folder
+        raise UsageError(
+            f"{folder} is neither a run nor a corpus",
+            hint=f"Name a folder in {data / 'runs'} or {data / 'tokens'}.",
+        )
+    known = {corpus_hash(folder): folder for folder, _ in finished(data, "tokens")}
+    known |= {folder.name: folder for folder, _ in finished(data, "runs")}
+    listing = f"webtext corpus list; ls {data / 'runs'}"
+    return _only(known, name, f"finished run or corpus in {data}", listing)
+
+
 def results_of(folder: Path, stage: str, role: str) -> list[Path]:
     """The finished folders of `stage` whose input `role` is this folder, oldest first."""
     wanted = read_record(folder).hash
     return [
         result
         for result, manifest in finished(folder.parents[1], stage)
-        if manifest.inputs[role].hash == wanted
+        if role in manifest.inputs and manifest.inputs[role].hash == wanted
     ]
 
 

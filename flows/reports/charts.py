@@ -1,217 +1,109 @@
-"""The report's charts, as SVG that stands in the page: no file, no script, no font of its own."""
+"""What a corpus and a training look like, as SVG that stands in the page."""
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
-from matplotlib.typing import RcKeyType
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.ticker import EngFormatter, NullLocator
 
-_INK, _MUTED, _BLUE, _ORANGE = "#1f2937", "#9ca3af", "#2563eb", "#d97706"
+from flows.reports.svg import BLUE, COLOURS, STYLE, label_axes, new_figure, to_svg
 
-_STYLE: dict[RcKeyType, object] = {
-    "svg.fonttype": "none",  # text stays text: the page's font, selectable, searchable
-    "svg.hashsalt": "webtext",  # same data, same bytes
-    "font.size": 10,
-    "text.color": _INK,
-    "axes.edgecolor": _MUTED,
-    "axes.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
-
-_PANELS_ACROSS = 3
+_MAX_POINTS: Final = 600  # of a line: the page is to stay small, however long the training
 
 
 @dataclass(frozen=True)
-class SizePanel:
-    """One figure of models of several sizes."""
+class Line:
+    """One line of a chart."""
 
-    title: str
-    paper: Sequence[tuple[float, float]]
-    """Parameters and value of each model of the paper, smallest first."""
-    ours: Sequence[tuple[float, float]]
-    """The same of the models that were scored here."""
-    best_of_2019: float | None = None
-    """The best result that the paper knew."""
-
-
-def bar_chart(labels: Sequence[str], values: Sequence[int], unit: str) -> str:
-    """Horizontal bars, the first on top, each with its value."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(6.4, 0.4 + 0.27 * max(len(labels), 1)), layout="constrained")
-        axes = figure.subplots()
-        bars = axes.barh(labels, values, color=_BLUE, height=0.7)
-        axes.bar_label(bars, fmt="{:,.0f}", padding=4)
-        axes.invert_yaxis()
-        axes.margins(x=0.12)
-        axes.set_xlabel(unit)
-        axes.xaxis.set_visible(False)
-        axes.spines[["bottom", "left"]].set_visible(False)
-        axes.tick_params(left=False)
-        return _svg(figure)
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    look: Literal["thin", "solid", "dashed"] = "solid"
+    """Thin: what is noisy; solid: measured at some places, each a point."""
+    colour: str | None = None
+    """A name of the page's colours; None: the next of the row."""
 
 
-def length_histogram(lengths: Sequence[int]) -> str:
-    """How many documents have how many characters, on a logarithmic axis."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(6.4, 2.6), layout="constrained")
-        axes = figure.subplots()
-        low, high = min(lengths), max(lengths) + 1
-        ratio = (high / low) ** (1 / 30)
-        axes.hist(lengths, bins=[low * ratio**i for i in range(31)], color=_BLUE)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.set_xlabel("characters per document")
-        axes.set_ylabel("documents")
-        return _svg(figure)
-
-
-def loss_curve(
-    steps: Sequence[int],
-    losses: Sequence[float],
-    val_steps: Sequence[int],
-    val_losses: Sequence[float],
-    unigram_loss: float | None,
+def histogram(
+    edges: Sequence[float], counts: Sequence[int], label: str, *, is_log: bool = True
 ) -> str:
-    """Training and held-out loss by step, with the unigram model's loss as the bar to beat."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(6.4, 3.2), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(steps, losses, color=_MUTED, linewidth=1, label="training")
-        axes.plot(val_steps, val_losses, color=_BLUE, marker="o", markersize=4, label="held-out")
-        if unigram_loss is not None:
-            axes.axhline(unigram_loss, color=_ORANGE, linestyle="--", label="unigram model")
-        axes.set_xlabel("step")
-        axes.set_ylabel("loss (nats per token)")
-        axes.legend(frameon=False)
-        return _svg(figure)
-
-
-def overlap_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], up_to: float = 100) -> str:
-    """Paper figure 5: what share of a text set's examples has at most so much overlap.
+    """How many documents there are between each two edges.
 
     Args:
-        curves: By text set, percentages of n-grams found, ascending, and of examples.
-        up_to: The highest percentage of n-grams shown.
+        edges: Ascending, one more than counts; on a logarithmic axis positive.
+        counts: Documents from each edge up to the next.
+        label: What is counted by: `characters per document`.
+        is_log: Whether the axis is logarithmic.
     """
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(8, 3.6), layout="constrained")
-        axes = figure.subplots()
-        for name, (overlap, examples) in curves.items():
-            axes.step([0, *overlap, 100], [0, *examples, 100], where="post", label=name)
-        axes.set_xlim(0, up_to)
-        axes.set_ylim(0, 101)
-        axes.set_xlabel("n-grams of an example that are in the training split (%)")
-        axes.set_ylabel("examples (%)")
-        figure.legend(frameon=False, loc="outside right upper")
-        return _svg(figure)
+    with mpl.rc_context(STYLE):
+        figure, axes = new_figure(2.4)
+        axes.stairs(counts, edges, fill=True, color=BLUE)
+        if is_log:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+            axes.xaxis.set_minor_locator(NullLocator())
+        label_axes(axes, label, "documents")
+        return to_svg(figure, f"Documents by {label}", f"{sum(counts):,} documents")
 
 
-def scaling_chart(
-    num_parameters: Sequence[int],
-    perplexities: Mapping[str, Sequence[float]],
-    lines: Mapping[str, Sequence[float]],
-) -> str:
-    """Paper figure 4: perplexity against size, with the line that fits dashed.
+def time_histogram(days: Sequence[date], counts: Sequence[int], label: str) -> str:
+    """How many documents there are of each day or of the days up to the next.
 
     Args:
-        num_parameters: Sizes, without embeddings, ascending.
-        perplexities: By split, of each size.
-        lines: By split, what the fit says of each size.
+        days: Where each bar begins, ascending, and where the last one ends: one more than counts.
+        counts: Documents.
+        label: What happened on that day: `first posted`.
     """
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-        axes = figure.subplots()
-        # A power law is a straight line here, and as in the paper the ticks are the sizes.
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        for (split, values), colour in zip(perplexities.items(), (_ORANGE, _BLUE), strict=True):
-            axes.plot(num_parameters, values, color=colour, marker="o", markersize=5, label=split)
-            axes.plot(num_parameters, lines[split], color=colour, linestyle="--", linewidth=1)
-        axes.set_xticks(num_parameters, [f"{count / 1e6:.3g} M" for count in num_parameters])
-        axes.set_xticks([], minor=True)
-        # Perplexities of one family lie within a factor of a few: powers of ten would be one tick.
-        axes.yaxis.set_major_locator(MaxNLocator(6))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter("{x:,.4g}")
-        axes.set_xlabel("parameters, without embeddings")
-        axes.set_ylabel("perplexity per token")
-        axes.legend(frameon=False)
-        return _svg(figure)
+    with mpl.rc_context(STYLE):
+        figure, axes = new_figure(2.4)
+        edges = [float(date2num(day)) for day in days]
+        axes.stairs(counts, edges, fill=True, color=BLUE)
+        locator = AutoDateLocator(maxticks=7)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        label_axes(axes, label, "documents")
+        return to_svg(
+            figure, f"Documents by day: {label}", f"{sum(counts):,} documents, {days[0]} and later"
+        )
 
 
-def score_panels(panels: Sequence[SizePanel]) -> str:
-    """The paper's table 3, drawn: score against size, a panel per figure, at least one."""
-    num_rows = -(-len(panels) // _PANELS_ACROSS)
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(9, 0.4 + 2.1 * num_rows), layout="constrained")
-        grid = figure.subplots(num_rows, _PANELS_ACROSS, squeeze=False).ravel()
-        for axes, panel in zip(grid, panels, strict=False):
-            _draw_panel(axes, panel)
-        for axes in grid[len(panels) :]:
-            axes.set_axis_off()
-        handles, labels = max((axes.get_legend_handles_labels() for axes in grid), key=_num_labels)
-        figure.legend(handles, labels, frameon=False, loc="outside upper left", ncols=3)
-        return _svg(figure)
+def line_chart(lines: Sequence[Line], x_label: str, y_label: str, *, is_log: bool = False) -> str:
+    """Measurements along the way, at least one line; a long one is drawn by means of its steps."""
+    with mpl.rc_context(STYLE):
+        figure, axes = new_figure(3.0)
+        for line in lines:
+            x, y = _thinned(line)
+            axes.plot(x, y, label=line.name, **_look(line))
+        if is_log:
+            axes.set_yscale("log")
+        # Not thousandths: a rate of learning is read as 0.001.
+        is_large = max((max(line.y, default=0) for line in lines), default=0) >= 1000
+        axes.yaxis.set_major_formatter(EngFormatter(sep=" ") if is_large else "{x:.4g}")
+        axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+        label_axes(axes, x_label, y_label)
+        if len(lines) > 1:
+            axes.legend(frameon=False)
+        names = ", ".join(line.name for line in lines)
+        return to_svg(figure, f"{y_label} by {x_label}", names)
 
 
-def calibration_chart(
-    confidences: Sequence[float], accuracies: Sequence[float], num_answers: Sequence[int]
-) -> str:
-    """How many answers of like confidence are right; of a calibrated model they lie on the line.
-
-    Args:
-        confidences: Mean of each group of answers, from 0 to 1, ascending.
-        accuracies: The right ones of each, from 0 to 1.
-        num_answers: How many each has: the area of its point.
-    """
-    most = max(num_answers, default=1)
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(4.4, 3.6), layout="constrained")
-        axes = figure.subplots()
-        axes.plot([0, 100], [0, 100], color=_MUTED, linestyle="--", linewidth=1)
-        x, y = [100 * each for each in confidences], [100 * each for each in accuracies]
-        axes.plot(x, y, color=_BLUE, linewidth=1)
-        axes.scatter(x, y, s=[12 + 100 * count / most for count in num_answers], color=_BLUE)
-        axes.set_xlim(0, 100)
-        axes.set_ylim(-2, 102)
-        axes.set_xlabel("confidence (%)")
-        axes.set_ylabel("right answers (%)")
-        return _svg(figure)
+def _look(line: Line) -> dict[str, Any]:
+    looks = {
+        "thin": {"linewidth": 1, "alpha": 0.6},
+        "solid": {"marker": "o", "markersize": 3.5},
+        "dashed": {"linestyle": "--"},
+    }
+    return looks[line.look] | ({"color": COLOURS[line.colour]} if line.colour else {})
 
 
-def _draw_panel(axes: Axes, panel: SizePanel) -> None:
-    axes.set_xscale("log")
-    sizes, values = zip(*panel.paper, strict=True)
-    axes.plot(sizes, values, color=_MUTED, marker="o", markersize=4, label="paper")
-    sizes, values = zip(*panel.ours, strict=True)
-    axes.plot(sizes, values, color=_BLUE, marker="D", linestyle="none", label="ours")
-    if panel.best_of_2019 is not None:
-        axes.axhline(panel.best_of_2019, color=_ORANGE, linestyle=":", label="best before")
-    values = [value for _, value in (*panel.paper, *panel.ours)]
-    if max(values) > 10 * min(values) > 0:  # a small model's perplexity would flatten the others
-        axes.set_yscale("log")
-        axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter("{x:,.4g}")
-    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.tick_params(labelsize=8)
-    axes.set_title(panel.title, fontsize=9, loc="left")
-
-
-def _num_labels(legend: tuple[list, list]) -> int:
-    return len(legend[1])
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    markup = buffer.getvalue()
-    return markup[markup.index("<svg") :]
+def _thinned(line: Line) -> tuple[list[float], list[float]]:
+    num_parts = min(len(line.x), _MAX_POINTS)
+    if not num_parts:
+        return [], []
+    parts = (np.array_split(np.asarray(values, float), num_parts) for values in (line.x, line.y))
+    x, y = ([float(part.mean()) for part in each] for each in parts)
+    return x, y

@@ -12,7 +12,6 @@ from corpus.shards import open_shard, read_rows
 from corpus.stage import data_shards
 from dedup.matches.shards import is_boilerplate
 from dedup.overlap.text_sets import TEXT_SETS
-from flows.reports.charts import bar_chart
 from flows.reports.page_template import page_template
 
 PAGE: Final = "matches.html"
@@ -87,9 +86,7 @@ def render_matches(matches: Path, documents: Path) -> Path:
     html = page_template("matches").render(
         **_header(manifest, matches),
         text_sets=found,
-        chart_svg=bar_chart(
-            [each.name for each in found], [len(each.matches) for each in found], "examples"
-        ),
+        bars=[(each.name, len(each.matches)) for each in found],
     )
     path = matches / PAGE
     write_bytes(path, html.encode())

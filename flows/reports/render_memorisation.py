@@ -17,8 +17,9 @@ from dedup.matches.shards import is_boilerplate
 from dedup.overlap.summary import overlap_cdf, summarise
 from dedup.overlap.text_sets import HELD_OUT
 from flows.corpora.summary import corpus_hash, source_of
-from flows.reports.charts import overlap_curves
 from flows.reports.page_template import page_template
+from flows.reports.paper_figures import overlap_curves
+from flows.reports.training_text import Piece, cut_text
 
 PAGE, DATA = "report.html", "memorisation.json"
 
@@ -32,15 +33,6 @@ _NUM_SHOWN: Final = 10
 
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """By text set: percentages of n-grams found, ascending, and of the texts that have at most that."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A stretch of a text."""
-
-    text: str
-    is_found: bool
-    """Whether it is in a training document."""
 
 
 @dataclass(frozen=True)
@@ -161,21 +153,8 @@ def _repeats(matches: Path, generated: Path) -> list[Repeat]:
             is_boilerplate=is_boilerplate(match),
             document=match["document"],
             url=match["url"],
-            pieces=list(_pieces(texts[sample], sorted(spans[sample]))),
+            pieces=list(cut_text(texts[sample], sorted(spans[sample]))),
         )
         for sample, match in longest.items()
     )
     return sorted(found, key=lambda each: (-each.num_words, each.sample))
-
-
-def _pieces(text: str, spans: list[tuple[int, int]]) -> Iterator[Piece]:
-    """A text cut at the borders of what `spans`, by their start, cover; they may overlap."""
-    end = 0
-    for start, stop in spans:
-        if start > end:
-            yield Piece(text[end:start], is_found=False)
-        if stop > end:
-            yield Piece(text[max(start, end) : stop], is_found=True)
-            end = stop
-    if end < len(text):
-        yield Piece(text[end:], is_found=False)

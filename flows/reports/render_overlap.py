@@ -13,8 +13,8 @@ from dedup.overlap.summary import OverlapRow, overlap_cdf, summarise
 from evaluation.clean_subsets import CleanSubsets, clean_subsets
 from flows.corpora.catalog import results_of
 from flows.corpora.summary import corpus_hash
-from flows.reports.charts import overlap_curves
 from flows.reports.page_template import page_template
+from flows.reports.paper_figures import overlap_curves
 
 PAGE, DATA = "report.html", "overlap.json"
 

@@ -1,92 +1,78 @@
-"""A run's report: one self-contained HTML page made from manifests, shards and metrics."""
+"""The report of a run or a corpus: one self-contained HTML page, made of what there is."""
 
-from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-from markupsafe import Markup
-
 from corpus.atomic import write_bytes
 from corpus.manifest import Manifest, is_finished, is_withdrawn, read_record
-from corpus.metrics import read_metrics
-from corpus.shards import read_rows
-from corpus.stage import data_shards
 from corpus.takedown.withdrawn import current_version
-from evaluation.evaluate import ScoreRow
-from flows.corpora.samples import RejectedGroup, Sample, sample_documents, sample_rejects
-from flows.corpora.summary import (
-    corpus_hash,
-    documents_of,
-    funnel,
-    lineage,
-    show_interval,
-    show_number,
-)
-from flows.reports.charts import bar_chart, length_histogram, loss_curve
+from evaluation.paper import PAPER_MODELS
+from flows.corpora.facts import versions
+from flows.corpora.history import history
+from flows.corpora.summary import corpus_hash, lineage, show_short
+from flows.reports.corpus_sections import corpus_sections, funnel_shapes
 from flows.reports.gather_results import Results, gather_results
 from flows.reports.page_template import page_template
+from flows.reports.paper_figures import overlap_curves
+from flows.reports.render_scores import size_figure
+from flows.reports.repeat_commands import recipe_of, repeat_commands
+from flows.reports.run_sections import score_rows, training_charts, written_texts
 
-_TOP_DOMAINS = 20
-_NUM_DOCUMENTS = 12
-_NUM_REJECTED = 5  # of each reason
-_REVIEWED_STAGES = ("pages", "documents")
+PAGE = "report.html"
 
 
-def render_report(run: Path) -> Path:
-    """Write `report.html` into a finished run's folder and return its path.
+def render_report(folder: Path) -> Path:
+    """Write `report.html` into the folder of a finished run, or of a corpus, and return its path.
 
-    Scores, samples and overlap are shown as far as they have been made. Of a corpus that a takedown
-    withdrew the counts are shown, and nothing that quotes it.
+    What is not there is not shown: a corpus has no training, a run that was not evaluated no
+    scores. Of a corpus that a takedown withdrew the counts are shown, and nothing that quotes it.
+
+    Args:
+        folder: A run, or a tokens folder.
     """
-    folders = lineage(run)
-    manifests = {stage: read_record(folder) for stage, folder in folders.items()}
-    results = gather_results(run)
-    rows = list(funnel(folders["tokens"]))
+    folders = lineage(folder)
+    tokens, run = folders["tokens"], folders.get("run")
+    manifests = {stage: read_record(path) for stage, path in folders.items()}
+    results = gather_results(folder)
     html = page_template("report").render(
-        recipe="webtext demo" if "web" in folders else "webtext",
-        corpus_hash=corpus_hash(folders["tokens"]),
-        run_id=run.name,
-        finished=f"{manifests['run'].times.finished:%Y-%m-%d %H:%M} UTC",
+        recipe=recipe_of(tokens),
+        corpus_hash=corpus_hash(tokens),
+        run_id=None if run is None else run.name,
+        finished=f"{read_record(folder).times.finished:%Y-%m-%d %H:%M} UTC",
         version=version("webtext"),
         tiles=_tiles(manifests, results),
-        funnel=rows,
-        widest=max(1, *(row.incoming for row in rows)),
-        **_charts(folders, results.score("heldout", "unigram_loss")),
-        documents_html=_documents(folders),
+        funnel=funnel_shapes(tokens),
+        withdrawn=_withdrawn(tokens),
+        **corpus_sections(tokens),
         results=results,
-        scores=[_score_row(row) for row in results.scores],
-        stages=[_stage_row(folder) for folder in (*folders.values(), *results.folders)],
+        cdf_svg=overlap_curves(results.overlap_curves) if results.overlap_curves else "",
+        training=training_charts(run, results.score("heldout", "unigram_loss")) if run else None,
+        paper_models=PAPER_MODELS,
+        scores=score_rows(results),
+        sizes_svg=_sizes(manifests, results),
+        texts=written_texts(results.samples, tokens),
+        history=[str(step) for step in history(tokens)],
+        stages=[_stage_row(path) for path in (*folders.values(), *results.folders)],
+        versions=versions(folder),
+        commands=repeat_commands(folder, results.folders),
     )
-    path = run / "report.html"
+    path = folder / PAGE
     write_bytes(path, html.encode())
     return path
 
 
-def render_documents(documents: list[Sample], rejected: list[RejectedGroup]) -> Markup:
-    """The report's section of documents and rejects; what they say is text, never markup."""
-    template = page_template("report_documents")
-    return Markup(template.render(documents=documents, rejected=rejected))
+def _withdrawn(tokens: Path) -> str:
+    if not is_withdrawn(tokens):
+        return ""
+    newer = current_version(tokens)
+    now = f" Corpus {corpus_hash(newer)} took its place." if is_finished(newer) else ""
+    return (
+        "This corpus was withdrawn by a takedown: its documents are gone, and none is shown." + now
+    )
 
 
-def _documents(folders: dict[str, Path]) -> Markup:
-    tokens = folders["tokens"]
-    if is_withdrawn(tokens):
-        newer = current_version(tokens)
-        now = f" Corpus {corpus_hash(newer)} took its place." if is_finished(newer) else ""
-        return Markup(
-            "<h2>Documents</h2><p>This corpus was withdrawn by a takedown: its documents are gone, "
-            "and none is shown.{}</p>"
-        ).format(now)
-    rejected = [
-        group
-        for stage in _REVIEWED_STAGES
-        for group in sample_rejects(folders[stage], _NUM_REJECTED)
-    ]
-    return render_documents(sample_documents(tokens, _NUM_DOCUMENTS), rejected)
-
-
-def _tiles(manifests: dict[str, Manifest], results: Results) -> list[dict[str, str]]:
-    tokens, run = manifests["tokens"].figures, manifests["run"].figures
+def _tiles(manifests: dict[str, Manifest], results: Results) -> dict[str, str]:
+    tokens = manifests["tokens"].figures
     counted = {"links": "links", "pages": "pages fetched", "unique": "unique documents"}
     tiles = {
         **{
@@ -94,63 +80,33 @@ def _tiles(manifests: dict[str, Manifest], results: Results) -> list[dict[str, s
             for stage, label in counted.items()
             if stage in manifests  # pages of another crawl's archive come without links
         },
-        "training tokens": f"{tokens['num_train_tokens']:,}",
-        "parameters": f"{run['num_parameters']:,}",
+        "training tokens": show_short(int(tokens.get("num_train_tokens", 0))),
     }
+    if "run" in manifests:
+        tiles["parameters"] = show_short(int(manifests["run"].figures.get("num_parameters", 0)))
     for metric, label in (
         ("loss", "held-out loss, nats per token"),
         ("unigram_loss", "unigram model's loss"),
     ):
         if (value := results.score("heldout", metric)) is not None:
             tiles[label] = f"{value:.2f}"
-    return [{"label": label, "value": value} for label, value in tiles.items()]
+    return tiles
 
 
-def _charts(folders: dict[str, Path], unigram_loss: float | None) -> dict[str, str]:
-    domains: Counter[str] = Counter()
-    lengths: list[int] = []
-    documents = documents_of(folders["tokens"])
-    for shard in () if is_withdrawn(documents) else data_shards(documents):
-        for row in read_rows(shard, ["domain", "text"]):
-            domains[row["domain"]] += 1
-            lengths.append(len(row["text"]))
-    top = domains.most_common(_TOP_DOMAINS)
-    metrics = read_metrics(folders["run"])
-    val = [line for line in metrics if "val_loss" in line]
-    return {
-        "domains_svg": bar_chart([name for name, _ in top], [n for _, n in top], "documents")
-        if top
-        else "",
-        "lengths_svg": length_histogram(lengths) if lengths else "",
-        "loss_svg": loss_curve(
-            [line["step"] for line in metrics],
-            [line["loss"] for line in metrics],
-            [line["step"] for line in val],
-            [line["val_loss"] for line in val],
-            unigram_loss,
-        ),
-    }
-
-
-def _score_row(row: ScoreRow) -> dict[str, str]:
-    return {
-        "task": row.task,
-        "metric": row.metric,
-        "value": show_number(row.value) + ("*" if row.is_partial else ""),
-        "interval": show_interval(row.low, row.high),
-        "paper_117M": show_number(row.paper_117M),
-        "paper_1542M": show_number(row.paper_1542M),
-        "num_examples": f"{row.num_examples:,}",
-        "protocol": row.protocol,
-    }
+def _sizes(manifests: dict[str, Manifest], results: Results) -> str:
+    run = manifests.get("run")
+    size = run.figures.get("num_parameters") if run else None
+    return size_figure(results.scores, int(size) if size else None)
 
 
 def _stage_row(folder: Path) -> dict[str, object]:
     manifest = read_record(folder)
-    settings = ", ".join(f"{key} {value}" for key, value in manifest.config.items())
     return {
         "stage": manifest.stage,
         "folder": f"{folder.parent.name}/{folder.name}",
+        "hash": manifest.hash[:16],
         "seconds": manifest.times.seconds,
-        "settings": settings,
+        "settings": manifest.config,
+        "inputs": {role: each.hash[:16] for role, each in manifest.inputs.items()},
+        "problems": manifest.problems,
     }

@@ -9,8 +9,8 @@ from corpus.atomic import write_bytes
 from corpus.manifest import read_manifest
 from corpus.tokens.splits import Split
 from flows.corpora.summary import corpus_hash
-from flows.reports.charts import scaling_chart
 from flows.reports.page_template import page_template
+from flows.reports.paper_figures import scaling_chart
 from flows.scaling.fit import FORMULA
 from flows.scaling.stage import RESULT, Scaling, read_scaling
 

@@ -1,6 +1,6 @@
 """An evaluation for people and programs: a page, Markdown, JSON, and each example as JSON lines."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +23,6 @@ from evaluation.paper import (
     PaperModel,
 )
 from flows.corpora.summary import show_interval, show_number, show_short
-from flows.reports.charts import SizePanel, calibration_chart, score_panels
 from flows.reports.gather_scores import (
     PAPER_PARAMETERS,
     Evaluation,
@@ -34,6 +33,7 @@ from flows.reports.gather_scores import (
     show_signed,
 )
 from flows.reports.page_template import page_template
+from flows.reports.paper_figures import SizePanel, calibration_chart, score_panels
 
 PAGE, MARKDOWN, SCORES_DATA, EXAMPLES = (
     *("report.html", "scores.md"),
@@ -68,7 +68,7 @@ def render_scores(scores: Path) -> Path:
         paper_models=PAPER_MODELS,
         show_number=show_number,
         groups=[_lines(group, found.nearest) for group in by_figure(found.rows)],
-        figure_svg=_size_figure(found),
+        figure_svg=size_figure(found.rows, found.num_parameters),
         **_answers(scores),
     )
     write_bytes(scores / MARKDOWN, markdown(found).encode())
@@ -144,19 +144,18 @@ def _bar(row: ScoreRow, paper: float | None) -> dict[str, float] | None:
     }
 
 
-def _size_figure(found: Evaluation) -> str:
-    """Score against size of what table 3 has, if the size is known."""
-    ours = {(row.task, row.metric): row.value for row in found.rows if row.is_nearest}
-    size = found.num_parameters
+def size_figure(rows: Sequence[ScoreRow], num_parameters: int | None) -> str:
+    """Score against size of what table 3 has, as SVG; empty: nothing of it, or no size is known."""
+    ours = {(row.task, row.metric): row.value for row in rows if row.is_nearest}
     panels = [
         SizePanel(
             f"{column.task}, {column.metric.removesuffix('_percent').replace('_', ' ')}",
             [(PAPER_PARAMETERS[name], column.values[name]) for name in PAPER_MODELS],
-            [(size, ours[column.task, column.metric])],
+            [(num_parameters, ours[column.task, column.metric])],
             column.values.get("SOTA"),
         )
         for column in TABLE_3
-        if size and (column.task, column.metric) in ours
+        if num_parameters and (column.task, column.metric) in ours
     ]
     return score_panels(panels) if panels else ""
 

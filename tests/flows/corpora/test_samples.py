@@ -10,7 +10,7 @@ from corpus.schema import DOCUMENTS
 from corpus.settings import Section
 from corpus.stage import StageWriter, reject
 from flows.corpora.samples import sample_documents, sample_rejects
-from flows.reports.render_report import render_documents
+from flows.reports.page_template import page_template
 from tests.flows.conftest import Webtext
 
 NUM_DOCUMENTS = 3000
@@ -138,7 +138,8 @@ def test_nothing_that_is_shown_speaks_to_the_terminal(webtext: Webtext, tokens: 
 def test_the_report_s_links_lead_to_web_pages_only(tokens: Path):
     documents = sample_documents(tokens, NUM_DOCUMENTS)
     rejected = sample_rejects(tokens.parents[1] / "pages" / "a", 3000)
-    html = render_documents(documents, rejected)
+    html = page_template("report_documents").render(documents=documents)
+    html += page_template("report_rejects").render(rejected=rejected)
     assert "<script>" not in html
     assert "&lt;script&gt;alert(1)" in html
     assert HOSTILE_KEY in html
