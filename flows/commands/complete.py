@@ -43,6 +43,11 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(name for name in _finished(_data(ctx) / "runs") if name.startswith(incomplete))
 
 
+def complete_subject(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What a report can be of: runs, then corpora."""
+    return [*complete_run(ctx, incomplete), *complete_corpus(ctx, incomplete)]
+
+
 def complete_tasks(incomplete: str) -> list[str]:
     """Evaluation tasks, behind those that are named already: `lambada,wiki` -> `...,wikitext2`."""
     from evaluation.settings import EvaluateConfig

@@ -11,6 +11,7 @@ from flows.commands.complete import (
     complete_corpus,
     complete_recipe,
     complete_run,
+    complete_subject,
     is_completing,
 )
 
@@ -67,6 +68,14 @@ Corpus = Annotated[
 RunName = Annotated[
     str,
     typer.Argument(help="A run folder, or the beginning of its id.", autocompletion=complete_run),
+]
+Subjects = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN_OR_CORPUS",
+        help="A run or a corpus: its folder, or the beginning of its id or hash.",
+        autocompletion=complete_subject,
+    ),
 ]
 Every = Annotated[
     float | None,

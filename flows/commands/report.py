@@ -1,20 +1,18 @@
-"""The command `webtext report`: a run or a corpus as a page."""
+"""The command `webtext report`: a run or a corpus as a page, or two of them side by side."""
 
 from typing import Annotated
 
 import typer
 
-from flows.commands.options import DATA, Data, console
+from corpus.errors import UsageError
+from flows.commands.options import DATA, Data, Subjects, console
 
 
 def report(
-    subject: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN_OR_CORPUS",
-            help="A run or a corpus: its folder, or the beginning of its id or hash.",
-        ),
-    ],
+    subjects: Subjects,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Put two runs, or two corpora, side by side.")
+    ] = False,
     data: Data = DATA,
 ) -> None:
     """Write the report of a run or a corpus, one HTML page.
@@ -23,7 +21,21 @@ def report(
     scores and what it writes. What is not there yet is left out. The page loads nothing: send it as
     it is.
     """
+    wanted = 2 if compare else 1
+    if len(subjects) != wanted:
+        raise UsageError(
+            f"{len(subjects)} names are given, {wanted} are needed",
+            hint="Two to compare: --compare A B. Else one run or corpus.",
+        )
     from flows.corpora.catalog import find_subject
-    from flows.reports.render_report import render_report
 
-    console.print(f"report: {render_report(find_subject(data, subject))}", soft_wrap=True)
+    folders = [find_subject(data, name) for name in subjects]
+    if compare:
+        from flows.reports.render_difference import render_difference
+
+        page = render_difference(folders[0], folders[1], data)
+    else:
+        from flows.reports.render_report import render_report
+
+        page = render_report(folders[0])
+    console.print(f"report: {page}", markup=False, soft_wrap=True)

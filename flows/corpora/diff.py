@@ -92,7 +92,7 @@ def diff_corpora(old: Path, new: Path, num_examples: int = 3) -> CorpusDiff:
             for name in dict.fromkeys([*rejects[0], *rejects[1]])
             if rejects[0][name] != rejects[1][name]
         ],
-        settings=[*_stages(*records), *_settings(*records)],
+        settings=[*_stages(*records), *differing_settings(*records)],
     )
 
 
@@ -158,8 +158,15 @@ def _stages(old: Mapping[str, Manifest], new: Mapping[str, Manifest]) -> list[Di
     ]
 
 
-def _settings(old: Mapping[str, Manifest], new: Mapping[str, Manifest]) -> Iterator[Difference]:
-    """What differs in the configs and libraries of the stages that both have."""
+def differing_settings(
+    old: Mapping[str, Manifest], new: Mapping[str, Manifest]
+) -> Iterator[Difference]:
+    """What differs in the configs and libraries of the stages that both have.
+
+    Args:
+        old: Records by stage.
+        new: The same of the other.
+    """
     both = [stage for stage in old if stage in new]
     before, after = (_values(records[stage] for stage in both) for records in (old, new))
     for name in dict.fromkeys([*before, *after]):
@@ -170,6 +177,15 @@ def _settings(old: Mapping[str, Manifest], new: Mapping[str, Manifest]) -> Itera
 def _values(records: Iterable[Manifest]) -> dict[str, object]:
     configs, versions = {}, {}
     for record in records:
-        configs |= {f"{record.stage}.{key}": value for key, value in record.config.items()}
+        configs |= _named(record.stage, record.config)
         versions |= {f"version of {name}": value for name, value in record.versions.items()}
     return configs | versions
+
+
+def _named(prefix: str, config: Mapping[str, object]) -> dict[str, object]:
+    """The settings by their whole names: a run's lie in two sections."""
+    named: dict[str, object] = {}
+    for key, value in config.items():
+        name = f"{prefix}.{key}"
+        named |= _named(name, value) if isinstance(value, dict) else {name: value}
+    return named

@@ -46,9 +46,9 @@ def training_charts(run: Path, unigram_loss: float | None) -> dict[str, object]:
         if steps
         else "",
         "curves": [
-            line_chart([Line(label, *measured, "thin", "blue")], "step", label)
+            line_chart([Line(label, *points, "thin", "blue")], "step", label)
             for name, label in _CURVES.items()
-            if (measured := _measured(steps, name))[0]
+            if (points := measured(steps, name))[0]
         ],
     }
 
@@ -70,8 +70,8 @@ def score_rows(results: Results) -> list[dict[str, str]]:
 
 
 def _losses(steps: Sequence[dict], unigram_loss: float | None) -> list[Line]:
-    held_out = _measured(steps, "val_loss")
-    lines = [Line("training", *_measured(steps, "loss"), "thin", "axis")]
+    held_out = measured(steps, "val_loss")
+    lines = [Line("training", *measured(steps, "loss"), "thin", "axis")]
     if held_out[0]:
         lines.append(Line("held out", *held_out, "solid", "blue"))
     if unigram_loss is not None:
@@ -80,7 +80,8 @@ def _losses(steps: Sequence[dict], unigram_loss: float | None) -> list[Line]:
     return lines
 
 
-def _measured(steps: Sequence[dict], name: str) -> tuple[list[float], list[float]]:
+def measured(steps: Sequence[dict], name: str) -> tuple[list[float], list[float]]:
+    """The steps at which something was measured, and its values."""
     pairs = [(line["step"], line[name]) for line in steps if line.get(name) is not None]
     return [step for step, _ in pairs], [value for _, value in pairs]
 
