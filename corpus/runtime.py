@@ -1,8 +1,10 @@
-"""What a stage may use but must not depend on: worker processes and someone to tell of progress."""
+"""What a stage may use but must not depend on: workers and someone to tell of progress."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from corpus.runner import ProcessRunner, Runner
 
 
 class Progress(Protocol):
@@ -41,3 +43,5 @@ class Runtime:
     workers: int = 1
     """Worker processes that a stage may use."""
     progress: Progress = field(default_factory=SilentProgress)
+    runner: Runner = field(default_factory=ProcessRunner)
+    """Who does the tasks that a stage hands out."""

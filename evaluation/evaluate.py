@@ -102,7 +102,7 @@ def run(config: EvaluateConfig, inputs: Inputs, output: Path, runtime: Runtime) 
             split it has not seen, and `benchmarks`, a folder of published files, if given.
         output: Receives `scores-00000.arrow`, a row per metric, and for each task whose texts
             are there `examples-NNNNN.arrow`, a row per example: a killed run goes on at the batch.
-        runtime: Progress only: torch uses all cores by itself.
+        runtime: Progress, and a cluster if there is one: here torch uses all cores by itself.
 
     Raises:
         WebtextError: the checkpoint or a benchmark file is damaged, or the model's vocabulary
@@ -115,7 +115,7 @@ def run(config: EvaluateConfig, inputs: Inputs, output: Path, runtime: Runtime) 
         model, tokenizer = source.load(fastest_device())
         rows: list[dict] = []
         rejects: list[dict] = []
-        with open_answering(model, source, config.processes) as answering:
+        with open_answering(model, source, config.processes, runtime.runner) as answering:
             for index, measured in enumerate(plan(config, model.block_size)):
                 log = AnswerLog(output / f".answers-{index:05}.jsonl")
                 scorer = Scorer(

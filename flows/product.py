@@ -12,7 +12,9 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from corpus.manifest import is_finished, is_withdrawn
+from corpus.runner import RunnerConfig
 from flows.corpora.summary import corpus_hash, lineage
+from flows.open_runner import stage_runner
 from flows.recipe import Recipe
 from flows.report_failure import report_crash, report_failure
 
@@ -43,7 +45,8 @@ def product(name: str) -> Callable[[Callable[P, R]], Flow[P, R]]:
             token = _tags.set(tags)
             _put(tags)
             try:
-                result = function(*args, **kwargs)
+                with stage_runner(_runner_of(given)):
+                    result = function(*args, **kwargs)
                 tags |= _tags_of({"result": result})
                 return result
             finally:
@@ -61,6 +64,11 @@ def product(name: str) -> Callable[[Callable[P, R]], Flow[P, R]]:
         )(tagged)
 
     return make
+
+
+def _runner_of(values: Mapping[str, object]) -> RunnerConfig:
+    recipes = (value for value in values.values() if isinstance(value, Recipe))
+    return next((recipe.runner for recipe in recipes), RunnerConfig())
 
 
 def _run_name() -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from corpus.errors import UsageError
+from corpus.runner import RunnerConfig
 from corpus.settings import Section
 from corpus.tokens.stage import TokensConfig
 from crawler.documents.stage import ExtractConfig
@@ -75,6 +76,8 @@ class Recipe(Section):
     """Sizes to train in place of one, and to compare: `webtext scaling`."""
     memorisation: MemorisationConfig = MemorisationConfig()
     """How many texts are looked through for repeats of the training split."""
+    runner: RunnerConfig = RunnerConfig()
+    """Who does the stages' tasks: processes of this machine, or Ray."""
     schedule: ScheduleConfig = ScheduleConfig()
     """When `webtext serve` and `webtext deploy` rebuild the corpus."""
 

@@ -26,6 +26,7 @@ from corpus.verify import verify_folder
 from flows.commands.display import current_display
 from flows.corpora.summary import count_phrase
 from flows.failed_stage import named_stage
+from flows.open_runner import current_runner
 from flows.publish_figures import PublishedProgress
 
 StageFunction = Callable[..., Manifest]
@@ -85,7 +86,8 @@ def run_stage(
             for path in inputs.values():
                 fetch_files(local_file(path), progress)
             _check_inputs(inputs)
-            runtime = Runtime(workers=workers, progress=progress)
+            runner = current_runner(data, workers)
+            runtime = Runtime(workers, progress, runner)
             manifest = stage.run(config, inputs, output, runtime)
             push(output, progress)
             display.done(stage.name, f"{count_phrase(manifest)} in {manifest.times.seconds:.0f} s")

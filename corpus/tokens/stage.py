@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -71,7 +72,7 @@ def run(config: TokensConfig, inputs: Inputs, output: Path, runtime: Runtime) ->
             Token shards of a documents shard that has not changed since are linked, not made
             anew; no byte of the result depends on the base.
         output: Gets tokenizer/, train-NNNNN.arrow and val-NNNNN.arrow.
-        runtime: Worker threads and progress.
+        runtime: Workers (threads, on this machine) and progress.
 
     A val split without documents (a tiny corpus) is no error: training then has no val loss.
 
@@ -86,17 +87,16 @@ def run(config: TokensConfig, inputs: Inputs, output: Path, runtime: Runtime) ->
     runtime.progress.start(len(shards), "shards")
     if not (output / TOKENIZER_FOLDER / MERGES).is_file():
         _make_tokenizer(config, inputs, output, num_documents)
-    tokenizer = Tokenizer.load(output / TOKENIZER_FOLDER)
+    tokenizer = _load(output / TOKENIZER_FOLDER)
     reused = _link_shards(config, inputs, output, tokenizer)
-    tasks = [_EncodeTask(shard, output, config, tokenizer) for shard in shards]
+    tasks = [_EncodeTask(shard, output, config) for shard in shards]
     for task in tasks:
         if writer.is_done(task.name("train")):
             is_reused = shard_number(task.shard) in reused
             runtime.progress.advance(note="as in the base" if is_reused else "done before")
     pending = [task for task in tasks if not writer.is_done(task.name("train"))]
-    with ThreadPoolExecutor(runtime.workers) as pool:
-        for encoded in pool.map(_encode_shard, pending):
-            runtime.progress.advance(note=f"{encoded:,} tokens")
+    for encoded in _encoded(pending, runtime):
+        runtime.progress.advance(note=f"{encoded:,} tokens")
     figures = _figures(output, tokenizer)
     if not figures["num_train_documents"]:
         raise _no_training_text(config, num_documents)
@@ -104,6 +104,9 @@ def run(config: TokensConfig, inputs: Inputs, output: Path, runtime: Runtime) ->
         figures["num_reused_shards"] = len(reused)
     problems = _split_problems(config, int(figures["num_val_documents"]), num_documents)
     return writer.finish(num_documents, libraries=LIBRARIES, figures=figures, problems=problems)
+
+
+_load = lru_cache(maxsize=1)(Tokenizer.load)  # shards share it
 
 
 def _make_tokenizer(config: TokensConfig, inputs: Inputs, output: Path, num_documents: int) -> None:
@@ -192,15 +195,24 @@ class _EncodeTask:
     shard: Path
     output: Path
     config: TokensConfig
-    tokenizer: Tokenizer
 
     def name(self, split: Split) -> str:
         return shard_name(split, shard_number(self.shard))
 
 
+def _encoded(tasks: list[_EncodeTask], runtime: Runtime) -> Iterator[int]:
+    """Encode shards side by side; yield the tokens of each."""
+    if runtime.runner.is_remote:
+        yield from runtime.runner.map(_encode_shard, tasks, runtime.workers)
+        return
+    with ThreadPoolExecutor(runtime.workers) as pool:
+        yield from pool.map(_encode_shard, tasks)
+
+
 def _encode_shard(task: _EncodeTask) -> int:
     """Write one documents shard's val and, last, train shard; return the tokens of both."""
-    schema = token_rows_schema(task.tokenizer)
+    tokenizer = _load(task.output / TOKENIZER_FOLDER)
+    schema = token_rows_schema(tokenizer)
     nothing = pa.RecordBatch.from_pylist([], schema)
     rows: dict[Split, list[pa.RecordBatch]] = {"val": [nothing], "train": [nothing]}
     for documents in read_batches(task.shard, _COLUMNS):
@@ -209,7 +221,7 @@ def _encode_shard(task: _EncodeTask) -> int:
         for split, wanted in masks.items():
             if wanted.any():  # texts are parted, not tokens: Arrow copies strings faster than lists
                 part = documents.filter(pa.array(wanted))
-                rows[split].append(encode_documents(task.tokenizer, part, schema))
+                rows[split].append(encode_documents(tokenizer, part, schema))
     num_encoded = 0
     for split, batches in rows.items():
         joined = pa.concat_batches(batches)

@@ -84,7 +84,10 @@ def run(config: ExtractConfig, inputs: Inputs, output: Path, runtime: Runtime) -
     num_pages = sum(unit.num_pages for unit in units)
     runtime.progress.start(num_pages, "pages")
     runtime.progress.advance(num_pages - sum(unit.num_pages for unit in todo))
-    if todo:
+    if runtime.runner.is_remote:
+        for num_done in runtime.runner.map(_extract_elsewhere, todo, runtime.workers):
+            runtime.progress.advance(num_done)
+    elif todo:
         _extract(todo, config, runtime)
     taken = sum(row["lines_taken"] for unit in units for row in _lineage_rows(unit))
     return writer.finish(num_pages, libraries=LIBRARIES, figures={"num_lines_taken": taken})
@@ -105,6 +108,12 @@ def _extract(todo: list[_Unit], config: ExtractConfig, runtime: Runtime) -> None
         done = zip(rows, results, strict=False)
         for unit in todo:
             _write_unit(unit, islice(done, unit.num_pages), runtime)
+
+
+def _extract_elsewhere(unit: _Unit) -> int:
+    """One unit in a worker of a cluster, which has its pages isolated as here."""
+    _extract([unit], unit.config, Runtime(workers=1))
+    return unit.num_pages
 
 
 def document_id(url: str) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from corpus.errors import UsageError
 from corpus.manifest import Manifest
-from corpus.parallel import map_tasks
 from corpus.runtime import Runtime
 from corpus.stage import Inputs, StageWriter, check_readable
 from crawler.links.merge import Partition, merge_partition
@@ -60,7 +59,7 @@ def run(config: LinksConfig, inputs: Inputs, output: Path, runtime: Runtime) -> 
         )
         for index in range(config.partitions)
     ]
-    tasks = map_tasks(merge_partition, partitions, min(runtime.workers, config.partitions))
+    tasks = runtime.runner.map(merge_partition, partitions, min(runtime.workers, config.partitions))
     for num_done, _ in enumerate(tasks, start=1):
         runtime.progress.advance(0, f"{num_done} of {config.partitions} partitions merged")
     manifest = writer.finish(
@@ -93,6 +92,6 @@ def _read_all(sources: list[Source], work: Path, runtime: Runtime) -> list[Readi
     total_bytes = sum(source.path.stat().st_size for source in sources)
     workers = min(runtime.workers, _MAX_DECODERS, len(sources))
     with shown(tallies, total_bytes, runtime.progress):
-        readings = list(map_tasks(read_source, sources, workers))
+        readings = list(runtime.runner.map(read_source, sources, workers))
     # As they finish, workers give them in any order.
     return sorted(readings, key=lambda reading: reading.problem)

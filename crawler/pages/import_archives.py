@@ -13,7 +13,6 @@ from pathlib import Path
 
 from corpus.errors import UsageError
 from corpus.manifest import Manifest
-from corpus.parallel import map_tasks
 from corpus.runtime import Runtime
 from corpus.stage import Inputs, StageWriter, check_readable
 from crawler.pages.archived import ArchivesConfig
@@ -50,7 +49,7 @@ def run(config: ArchivesConfig, inputs: Inputs, output: Path, runtime: Runtime) 
     readings = _read_all(files, runtime)
     runs = [run for reading in readings for run in reading.runs]
     partitions = [PagePartition(index, runs, output, work) for index in range(config.partitions)]
-    tasks = map_tasks(merge_pages, partitions, min(runtime.workers, config.partitions))
+    tasks = runtime.runner.map(merge_pages, partitions, min(runtime.workers, config.partitions))
     for num_done, _ in enumerate(tasks, start=1):
         runtime.progress.advance(0, f"{num_done} of {config.partitions} partitions merged")
     manifest = writer.finish(
@@ -91,7 +90,7 @@ def _read_all(files: list[ArchiveFile], runtime: Runtime) -> list[Reading]:
     runtime.progress.start(max(1, sum(sizes)), "MB")
     readings: list[Reading] = []
     num_pages = num_incoming = 0
-    for reading in map_tasks(read_archive, files, min(runtime.workers, len(files))):
+    for reading in runtime.runner.map(read_archive, files, min(runtime.workers, len(files))):
         readings.append(reading)
         num_incoming += reading.num_incoming
         num_pages += reading.num_pages

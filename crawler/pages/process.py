@@ -7,6 +7,7 @@ the archive, and the next process goes on from there.
 import logging
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from scrapy.crawler import AsyncCrawlerProcess
@@ -15,6 +16,7 @@ from corpus.child import exit_with_parent
 from corpus.json_log import JsonFormatter, wants_json
 from corpus.shards import num_rows
 from crawler.archive.partition import PartitionArchive
+from crawler.archive.replay import serve
 from crawler.pages.download import raise_open_files_limit
 from crawler.pages.frontier import Frontier
 from crawler.pages.scrapy_settings import scrapy_settings, user_agent
@@ -49,7 +51,8 @@ def crawl_partition(job: CrawlJob) -> None:
             delay_s=job.config.per_host_delay_s,
             per_host=job.config.per_host_concurrency,
         )
-        _fetch(job, archive, frontier)
+        with nullcontext(job.proxy) if job.replay is None else serve(job.replay) as proxy:
+            _fetch(job.model_copy(update={"proxy": proxy}), archive, frontier)
         frontier.close()
     archive.finish()
     frontier_file.unlink(missing_ok=True)

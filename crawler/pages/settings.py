@@ -73,7 +73,10 @@ class CrawlJob(Section):
     output: Path
     index: int
     proxy: str | None
-    """Address of a replay proxy; None: the real web."""
+    """Address of a replay proxy; None: the real web, or `replay`."""
+    replay: Path | None = None
+    """An archive that the crawling process itself replays: the server of it dies with the process,
+    never before, so that no page is blamed for it."""
     rules: RulesConfig | None = None
     """What redirects must not lead to: the rules by which the links were chosen."""
     takedown: Path | None = None

@@ -9,13 +9,17 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from dataclasses import asdict
 from pathlib import Path
+
+import orjson
 
 from corpus.atomic import write_bytes
 from corpus.child import run_child
 from corpus.errors import UsageError, WebtextError
 from corpus.manifest import Manifest, read_manifest
+from corpus.runner import Runner
 from corpus.runtime import Runtime
 from corpus.shards import num_rows, read_rows, shard_name
 from corpus.stage import Inputs, StageWriter, data_shards
@@ -47,7 +51,9 @@ def run(config: CrawlConfig, inputs: Inputs, output: Path, runtime: Runtime) -> 
     num_links = sum(map(num_rows, links))
     runtime.progress.start(num_links, "links")
     live = LiveFigures(num_links, MetricsLog(output))
-    with serve(inputs["replay"]) if "replay" in inputs else nullcontext() as proxy:
+    replay = inputs.get("replay")
+    serving = replay is not None and not runtime.runner.is_remote and serve(replay)
+    with serving or nullcontext() as proxy:
         jobs = [_job(config, inputs, path, output, proxy) for path in links]
         _Partitions(jobs, live, runtime).crawl()
     archives = [path for job in jobs for path in archive_paths(output, job.index)]
@@ -73,6 +79,7 @@ def _job(
         output=output,
         index=int(links.stem.rpartition("-")[2]),
         proxy=proxy,
+        replay=inputs.get("replay") if proxy is None else None,
         rules=RulesConfig.model_validate(rules),
         takedown=inputs.get("takedown"),
     )
@@ -91,7 +98,8 @@ class _Partitions:
 
     def crawl(self) -> None:
         """Return when every partition has its shards, raise what the first failing one raised."""
-        with ThreadPoolExecutor(self._runtime.workers) as pool:
+        runner = self._runtime.runner
+        with ThreadPoolExecutor(runner.num_workers or self._runtime.workers) as pool:
             running = [pool.submit(self._crawl_one, job) for job in self._jobs]
             try:
                 self._report()
@@ -116,7 +124,7 @@ class _Partitions:
 
     def _crawl_one(self, job: CrawlJob) -> None:
         try:
-            for state in () if self._stopping.is_set() else crawl_partition(job):
+            for state in () if self._stopping.is_set() else self._states(job):
                 if self._stopping.is_set():
                     return
                 self._messages.put((job.index, state))
@@ -125,6 +133,29 @@ class _Partitions:
             raise
         finally:
             self._messages.put(None)
+
+    def _states(self, job: CrawlJob) -> Iterator[PartitionState]:
+        runner = self._runtime.runner
+        return crawl_elsewhere(job, runner) if runner.is_remote else crawl_partition(job)
+
+
+def crawl_elsewhere(job: CrawlJob, runner: Runner) -> Iterator[PartitionState]:
+    """As `crawl_partition`, by a worker of a cluster; what it says comes through the folder."""
+    for _ in runner.follow(_crawl_and_tell, job):
+        with suppress(FileNotFoundError):
+            state = orjson.loads(_state_file(job).read_bytes())
+            yield PartitionState(**{**state, "outcomes": Counter(state["outcomes"])})
+    _state_file(job).unlink(missing_ok=True)
+    yield _finished(job)
+
+
+def _crawl_and_tell(job: CrawlJob) -> None:
+    for state in crawl_partition(job):
+        write_bytes(_state_file(job), orjson.dumps(asdict(state)))
+
+
+def _state_file(job: CrawlJob) -> Path:
+    return job.output / f".state-{job.index:05d}.json"
 
 
 def crawl_partition(job: CrawlJob) -> Iterator[PartitionState]:

@@ -8,7 +8,6 @@ from typing import Final
 import pyarrow as pa
 
 from corpus.manifest import Manifest, read_manifest
-from corpus.parallel import map_tasks
 from corpus.runtime import Runtime
 from corpus.schema import DOCUMENTS
 from corpus.shards import num_rows, read_rows, shard_name
@@ -72,7 +71,7 @@ def run(config: DecontaminationConfig, inputs: Inputs, output: Path, runtime: Ru
         for path in data_shards(inputs["documents"], "documents-")
     ]
     runtime.progress.start(planned.num_documents, "documents")
-    for count in map_tasks(_write_shard, tasks, runtime.workers):
+    for count in runtime.runner.map(_write_shard, tasks, runtime.workers):
         runtime.progress.advance(count)
     return writer.finish(
         planned.num_documents,

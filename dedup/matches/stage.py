@@ -18,7 +18,6 @@ from pydantic import Field
 from corpus.atomic import atomic_path
 from corpus.errors import WebtextError
 from corpus.manifest import Manifest
-from corpus.parallel import map_tasks
 from corpus.runtime import Runtime
 from corpus.settings import Section
 from corpus.shards import num_rows, shard_name
@@ -141,7 +140,7 @@ def _task(documents: Path, output: Path, parts: Path, indexes: dict[int, Path]) 
 def _over_shards(
     function: Callable[[ScanTask], int], tasks: list[ScanTask], runtime: Runtime, note: str
 ) -> None:
-    for count in map_tasks(function, tasks, runtime.workers):
+    for count in runtime.runner.map(function, tasks, runtime.workers):
         runtime.progress.advance(count, note)
 
 

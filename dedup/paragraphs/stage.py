@@ -16,7 +16,6 @@ from pydantic import Field
 
 from corpus.atomic import atomic_path
 from corpus.manifest import Manifest
-from corpus.parallel import map_tasks
 from corpus.runtime import Runtime
 from corpus.schema import DOCUMENTS
 from corpus.settings import Section
@@ -86,13 +85,13 @@ def run(config: ParagraphsConfig, inputs: Inputs, output: Path, runtime: Runtime
     tasks = [_task(path, config, inputs, output) for path in shards]
     num_documents = sum(map(num_rows, shards))
     runtime.progress.start(2 * num_documents, "document passes")
-    for num_done in map_tasks(_write_hashes, tasks, runtime.workers):
+    for num_done in runtime.runner.map(_write_hashes, tasks, runtime.workers):
         runtime.progress.advance(num_done, "paragraphs noted")
 
     boilerplate = _boilerplate(tasks, config.max_documents)
     keepers = _keepers(tasks, boilerplate)
     writes = [(task, boilerplate, keepers) for task in tasks]
-    for num_done in map_tasks(_write_documents, writes, runtime.workers):
+    for num_done in runtime.runner.map(_write_documents, writes, runtime.workers):
         runtime.progress.advance(num_done, "written")
 
     removed = [

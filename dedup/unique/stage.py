@@ -15,7 +15,6 @@ from pydantic import Field
 
 from corpus.errors import UsageError
 from corpus.manifest import Manifest, read_manifest
-from corpus.parallel import map_tasks
 from corpus.runtime import Runtime
 from corpus.schema import DOCUMENTS
 from corpus.settings import Section
@@ -125,7 +124,7 @@ def run(config: DedupConfig, inputs: Inputs, output: Path, runtime: Runtime) -> 
         FingerprintTask(unit.documents, unit.fingerprints, config.n, num_rows, unit.num_rows)
         for unit in (*kept, *units)
     ]
-    for num_done in map_tasks(write_fingerprints, tasks, runtime.workers):
+    for num_done in runtime.runner.map(write_fingerprints, tasks, runtime.workers):
         runtime.progress.advance(num_done, "fingerprints")
 
     figures = _judge(kept, units, config, output, runtime)
@@ -135,7 +134,7 @@ def run(config: DedupConfig, inputs: Inputs, output: Path, runtime: Runtime) -> 
         _WriteTask(unit, place, config, dict(inputs), corpora)
         for place, unit in enumerate(units, len(kept))
     ]
-    for num_done in map_tasks(_write_survivors, writes, runtime.workers):
+    for num_done in runtime.runner.map(_write_survivors, writes, runtime.workers):
         runtime.progress.advance(num_done, "written")
 
     figures |= {"num_bands": NUM_BANDS, "rows_per_band": num_rows, "word_scheme": SCHEME}

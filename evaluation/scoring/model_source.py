@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import current_process
@@ -11,7 +11,7 @@ from typing import Final
 
 import torch
 
-from corpus.parallel import WorkerPool
+from corpus.runner import ProcessRunner, Runner
 from evaluation.scoring.language_model import GPT2LanguageModel, LanguageModel, Precision, answer
 from evaluation.scoring.requests import Answer
 from evaluation.scoring.scorer import (
@@ -59,18 +59,25 @@ class ModelSource:
 
 @contextmanager
 def open_answering(
-    model: LanguageModel, source: ModelSource, num_processes: int | None
+    model: LanguageModel,
+    source: ModelSource,
+    num_processes: int | None,
+    runner: Runner | None = None,
 ) -> Iterator[Answering]:
     """Who answers: this process with its model, or so many processes that load the same.
 
-    By default there is one process for each GPU of several.
+    By default there is one process for each GPU of several. Where `runner` is a cluster, all its
+    workers answer.
     """
     num_processes = num_processes or max(1, torch.cuda.device_count())
-    if num_processes == 1:
+    runner = runner or ProcessRunner()
+    if num_processes == 1 and not runner.is_remote:
         yield answer_here(model)
         return
-    with closing(WorkerPool(num_processes)) as pool:
-        yield partial(pool.map, partial(_answer_in_worker, source, num_processes))
+    # A worker of a cluster is given one core or one GPU, and shares this with nobody.
+    sharing = None if runner.is_remote else num_processes
+    with runner.pool(num_processes) as pool:
+        yield partial(pool.map, partial(_answer_in_worker, source, sharing))
 
 
 def batch_tokens(model: LanguageModel, wanted: int | None) -> BatchTokens:
@@ -83,17 +90,17 @@ def batch_tokens(model: LanguageModel, wanted: int | None) -> BatchTokens:
     return BatchTokens(max(read, _CPU_BATCH_NUMBERS // model.width), write)
 
 
-def _answer_in_worker(source: ModelSource, num_processes: int, batch: Batch) -> dict[int, Answer]:
-    answers = answer(_worker_s_model(source, num_processes), [request for _, request in batch])
+def _answer_in_worker(source: ModelSource, sharing: int | None, batch: Batch) -> dict[int, Answer]:
+    answers = answer(_worker_s_model(source, sharing), [request for _, request in batch])
     return dict(zip((number for number, _ in batch), answers, strict=True))
 
 
 @cache
-def _worker_s_model(source: ModelSource, num_processes: int) -> LanguageModel:
+def _worker_s_model(source: ModelSource, sharing: int | None) -> LanguageModel:
     num_gpus = torch.cuda.device_count()
     if not num_gpus:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // num_processes))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // sharing) if sharing else 1)
         return source.load(torch.device("cpu"))[0]
     # Workers are named SpawnProcess-1, -2, ...: neighbours take different GPUs.
-    number = int(current_process().name.rpartition("-")[2])
+    number = int(current_process().name.rpartition("-")[2]) if sharing else 0
     return source.load(torch.device("cuda", number % num_gpus))[0]

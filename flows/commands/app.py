@@ -22,10 +22,12 @@ from flows.commands.options import (
     Every,
     Overrides,
     RecipeName,
+    RunnerName,
     Workers,
     console,
     with_benchmarks,
     with_extends,
+    with_runner,
 )
 from flows.commands.overlap import overlap
 from flows.commands.report import report
@@ -56,6 +58,7 @@ app.add_typer(benchmarks_app, name="benchmarks")
 def demo(
     data: Data = DATA,
     workers: Workers = CORES,
+    runner: RunnerName = None,
     benchmarks: Benchmarks = None,
     overrides: Overrides = None,
 ) -> None:
@@ -64,7 +67,7 @@ def demo(
     Crawls a small web made of the documentation of the installed Python packages, by replay, and
     trains a GPT-2 on it: under 5 minutes on 2 cores. Run it again and it skips what is done.
     """
-    _run_recipe("demo", data, workers, benchmarks, overrides)
+    _run_recipe("demo", data, workers, benchmarks, with_runner(overrides, runner))
 
 
 @app.command()
@@ -72,6 +75,7 @@ def run(
     recipe: RecipeName,
     data: Data = DATA,
     workers: Workers = CORES,
+    runner: RunnerName = None,
     benchmarks: Benchmarks = None,
     overrides: Overrides = None,
 ) -> None:
@@ -79,7 +83,7 @@ def run(
 
     Links, pages, documents, unique, tokens, overlap, training, scores, samples, report.
     """
-    _run_recipe(recipe, data, workers, benchmarks, overrides)
+    _run_recipe(recipe, data, workers, benchmarks, with_runner(overrides, runner))
 
 
 @app.command()
@@ -94,6 +98,7 @@ def build(
     ] = None,
     data: Data = DATA,
     workers: Workers = CORES,
+    runner: RunnerName = None,
     overrides: Overrides = None,
 ) -> None:
     """Build a corpus: links to tokens.
@@ -103,7 +108,7 @@ def build(
     """
     from flows.recipe import load_recipe
 
-    loaded = load_recipe(recipe, with_extends(overrides, extend))
+    loaded = load_recipe(recipe, with_runner(with_extends(overrides, extend), runner))
     with flow_session(console, data, "flows.build_corpus"):
         from flows.build_corpus import build_corpus
 

@@ -16,8 +16,10 @@ from flows.commands.options import (
     Benchmarks,
     Data,
     Overrides,
+    RunnerName,
     console,
     with_benchmarks,
+    with_runner,
 )
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def evaluate(
     ] = False,
     recipe: Annotated[str, typer.Option(help="Recipe with the [evaluate] section.")] = "webtext",
     data: Data = DATA,
+    runner: RunnerName = None,
     overrides: Overrides = None,
 ) -> None:
     """Score models zero-shot on the paper's tasks, beside the paper.
@@ -77,7 +80,9 @@ def evaluate(
 
     _check_number(models, is_compared=compare)
     given = [*_task_overrides(tasks), *_option_overrides(limit, is_grid=grid)]
-    loaded = load_recipe(recipe, [*with_benchmarks(overrides, benchmarks), *given])
+    loaded = load_recipe(
+        recipe, [*with_runner(with_benchmarks(overrides, benchmarks), runner), *given]
+    )
     subjects = [_find_subject(data, name, corpus) for name in models]
     with flow_session(console, data, "flows.evaluate_model"):
         from flows.evaluate_model import evaluate_model

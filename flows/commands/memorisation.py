@@ -5,7 +5,17 @@ from typing import Annotated
 import typer
 
 from flows.commands.flow_session import flow_session
-from flows.commands.options import CORES, DATA, Data, Overrides, RunName, Workers, console
+from flows.commands.options import (
+    CORES,
+    DATA,
+    Data,
+    Overrides,
+    RunName,
+    RunnerName,
+    Workers,
+    console,
+    with_runner,
+)
 
 
 def memorisation(
@@ -18,6 +28,7 @@ def memorisation(
     ] = "webtext",
     data: Data = DATA,
     workers: Workers = CORES,
+    runner: RunnerName = None,
     overrides: Overrides = None,
 ) -> None:
     """Does a trained model repeat its training text?
@@ -30,7 +41,7 @@ def memorisation(
     from flows.corpora.summary import lineage
     from flows.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides)
+    loaded = load_recipe(recipe, with_runner(overrides, runner))
     folder = find_run(data, run)
     with flow_session(console, data):
         from flows.check_memorisation import check_memorisation

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -43,6 +43,13 @@ Workers = Annotated[
     int,
     typer.Option(
         "--workers", min=1, show_default="one per core", help="Worker processes per stage."
+    ),
+]
+RunnerName = Annotated[
+    Literal["process", "ray"] | None,
+    typer.Option(
+        "--runner",
+        help="Who does the work: processes of this machine, or Ray (runner.address, RAY_ADDRESS).",
     ),
 ]
 Overrides = Annotated[
@@ -94,3 +101,8 @@ def with_benchmarks(overrides: list[str] | None, benchmarks: Path | None) -> lis
 def with_extends(overrides: list[str] | None, extends: str | None) -> list[str]:
     """The overrides of a recipe, the corpus that it extends among them."""
     return [*(overrides or []), *([] if extends is None else [f"extends={extends!r}"])]
+
+
+def with_runner(overrides: list[str] | None, runner: str | None) -> list[str]:
+    """The overrides of a recipe, who does the work among them."""
+    return [*(overrides or []), *([] if runner is None else [f"runner.kind={runner!r}"])]

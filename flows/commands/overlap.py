@@ -13,9 +13,11 @@ from flows.commands.options import (
     Corpus,
     Data,
     Overrides,
+    RunnerName,
     Workers,
     console,
     with_benchmarks,
+    with_runner,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def overlap(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before making it.")] = False,
     data: Data = DATA,
     workers: Workers = CORES,
+    runner: RunnerName = None,
     overrides: Overrides = None,
 ) -> None:
     """How much of each benchmark a corpus holds.
@@ -56,7 +59,7 @@ def overlap(
     from flows.corpora.catalog import find_corpus
     from flows.recipe import load_recipe
 
-    loaded = load_recipe(recipe, with_benchmarks(overrides, benchmarks))
+    loaded = load_recipe(recipe, with_runner(with_benchmarks(overrides, benchmarks), runner))
     tokens = find_corpus(data, corpus)
     if mode != "report":
         _decontaminate(loaded, mode, tokens, data, workers, texts or [], is_agreed=yes)
