@@ -14,7 +14,7 @@ from flows.recipe import Recipe
 from model.settings import GPT2Config
 
 _STATE_BYTES = 16  # of a parameter: weights, gradients, AdamW's two means
-_ACTIVATION_BYTES = 34  # of a token, layer and width: docs/operations.md
+_ACTIVATION_BYTES = 34  # of a token, layer and width: docs/train.md
 _PROCESS_BYTES = 0.6e9  # Python and torch
 _CHECKPOINT_BYTES = 12  # of a parameter: weights and AdamW's means
 _FORWARD = 1 / 3  # of the operations of forward and backward

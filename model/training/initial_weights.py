@@ -27,6 +27,6 @@ def load_initial_weights(model: GPT2, tokenizer: Tokenizer, folder: Path) -> Non
         raise UsageError(
             f"{folder} has another vocabulary than the corpus: its weights mean other tokens",
             hint="Build the corpus with that vocabulary: --set "
-            f"tokens.tokenizer={folder} (docs/operations.md, Training).",
+            f"tokens.tokenizer={folder} (docs/train.md).",
         )
     model.load_state_dict(checkpoint.model.state_dict())
