@@ -5,12 +5,13 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate, WorkPoolCreate
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
@@ -21,8 +22,10 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import (
     ConcurrencyLimitConfig,
     ConcurrencyLimitStrategy,
+    FlowRun,
     StateType,
 )
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.exceptions import ObjectAlreadyExists
@@ -35,6 +38,7 @@ from corpus.errors import UsageError
 from corpus.storage.s3 import is_url
 from flows.announce_news import FOLLOWERS
 from flows.follow_news import evaluate_run, measure_overlap, train_on_corpus
+from flows.limit_use import free_all
 from flows.rebuild_corpus import look_for_news, rebuild_corpus
 from flows.recipe import Recipe
 from flows.scheduled_run import SERVED_BY
@@ -49,6 +53,7 @@ _FROM_EVENT = {
     "measure_overlap": {"corpus": "{{ event.resource['webtext.corpus'] }}"},
 }
 _WITH_WORKERS = (rebuild_corpus, measure_overlap)
+_AT_WORK = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 _POLL_S = 2.0
 
 
@@ -140,22 +145,38 @@ def _triggers(follower: Flow, recipe: Recipe) -> Iterator[DeploymentEventTrigger
             )
 
 
-def _go_on_with(deployment: UUID) -> None:
-    """Schedule again what ran when we, and our server with us, were killed."""
+def _go_on_with(identity: UUID) -> None:
+    """Schedule again what ran when we, and our server with us, were killed.
+
+    What came due while nobody served comes once, not as often as it was missed.
+    """
+    now = datetime.now(UTC)
     with get_client(sync_client=True) as client:
-        for run in _running(client, deployment):
-            client.set_flow_run_state(run, AwaitingRetry(), force=True)
+        free_all(client)
+        limit = client.read_deployment(identity).global_concurrency_limit
+        if limit is not None:  # slots of the dead
+            free = GlobalConcurrencyLimitUpdate(active_slots=0)
+            client.update_global_concurrency_limit(limit.name, free)
+        for run in _runs(client, identity, _AT_WORK):
+            client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
+        due = _runs(client, identity, [StateType.SCHEDULED])
+        missed = [each for each in due if each.auto_scheduled and _start(each) < now]
+        for run in sorted(missed, key=_start)[:-1]:
+            client.delete_flow_run(run.id)
 
 
-def _running(client: SyncPrefectClient, deployment: UUID) -> list[UUID]:
-    kinds = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
-    found = client.read_flow_runs(
-        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])),
+def _runs(client: SyncPrefectClient, identity: UUID, kinds: list[StateType]) -> list[FlowRun]:
+    return client.read_flow_runs(
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[identity])),
         flow_run_filter=FlowRunFilter(
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds))
         ),
+        sort=FlowRunSort.EXPECTED_START_TIME_ASC,
     )
-    return [run.id for run in found]
+
+
+def _start(run: FlowRun) -> datetime:
+    return run.expected_start_time or datetime.max.replace(tzinfo=UTC)
 
 
 def _with_absolute_paths(recipe: Recipe) -> Recipe:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from corpus.manifest import is_finished
 from evaluation import evaluate
+from flows.limit_use import gpu_limits, occupied
 from flows.product import product
 from flows.recipe import Recipe
 from flows.recorded_flow import recorded_flow
@@ -36,8 +37,9 @@ def evaluate_model(recipe: Recipe, model: Path, tokens: Path | None, data: Path)
     if recipe.benchmarks is not None:
         inputs["benchmarks"] = recipe.benchmarks
     with recorded_flow(recipe, data):
-        scores = run_stage(SCORES, recipe.evaluate, inputs, data)
-        samples = run_stage(SAMPLES, recipe.sample, {"run": model}, data) if is_run else None
+        with occupied(gpu_limits(recipe.evaluate.processes or 1)):
+            scores = run_stage(SCORES, recipe.evaluate, inputs, data)
+            samples = run_stage(SAMPLES, recipe.sample, {"run": model}, data) if is_run else None
         render_scores(scores)
         pages = [scores / name for name in (PAGE, MARKDOWN, SCORES_DATA)]
         track_scores(recipe, scores, tokens, data, samples, pages)

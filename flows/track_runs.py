@@ -11,6 +11,7 @@ from corpus.stage import Inputs, data_shards
 from crawler.pages import stage as crawl
 from crawler.pages.settings import CrawlConfig
 from flows.corpora.summary import CORPUS_STAGES, corpus_hash, lineage
+from flows.limit_use import gpu_limits, occupied, partition_limits
 from flows.recipe import Recipe
 from flows.recorded_flow import current_flow, current_parent, tracker_for
 from model import launch
@@ -116,7 +117,11 @@ def tracked_training(config: RunConfig, inputs: Inputs, output: Path, runtime: R
         )
     params = {**config.model.model_dump(), **config.train.model_dump()}
     name = f"train {output.name}"
-    with tracker.follow("train", output, name, tags, params, runtime.progress, details):
+    gpus = gpu_limits(config.train.processes) if config.train.runner == "process" else []
+    with (
+        occupied(gpus),
+        tracker.follow("train", output, name, tags, params, runtime.progress, details),
+    ):
         return launch.run(config, inputs, output, runtime)
 
 
@@ -136,7 +141,12 @@ def tracked_crawl(config: CrawlConfig, inputs: Inputs, output: Path, runtime: Ru
     tracker = tracker_for(data)
     tracker.send_unsent(data)
     params = config.model_dump()
-    with tracker.follow("crawl", output, name, tags, params, runtime.progress, details):
+    # A replay asks nobody.
+    partitions = [] if "replay" in inputs else partition_limits(len(data_shards(inputs["links"])))
+    with (
+        occupied(partitions),
+        tracker.follow("crawl", output, name, tags, params, runtime.progress, details),
+    ):
         return crawl.run(config, inputs, output, runtime)
 
 
