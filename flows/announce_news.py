@@ -35,6 +35,7 @@ CORPUS, CHECKPOINT, BENCHMARKS = (
 FOLLOWERS = {CORPUS: "train_on_corpus", CHECKPOINT: "evaluate_run", BENCHMARKS: "measure_overlap"}
 """The flow that each event starts."""
 
+_LOCK = ".announced.lock"
 _STARTED_S = 30.0
 _ASK_EVERY_S = 0.5
 
@@ -74,13 +75,12 @@ def announce_news(recipe: Recipe, data: Path) -> list[News]:
     done. Where nothing follows, as in a command's own Prefect, nothing is announced.
     """
     done = []
-    for news in find_news(recipe, data):
-        with get_client(sync_client=True) as client:
-            if not _announce(client, news):
-                continue
-        note_announced(data, [news])
-        current_display().done("announced", f"{news.event} {news.name}")
-        done.append(news)
+    with locked(data / _LOCK), get_client(sync_client=True) as client:
+        for news in find_news(recipe, data):
+            if _announce(client, news):
+                _note(data, [news])
+                current_display().done("announced", f"{news.event} {news.name}")
+                done.append(news)
     return done
 
 
@@ -104,9 +104,13 @@ def benchmark_news(recipe: Recipe, corpus: str) -> Iterator[News]:
 
 def note_announced(data: Path, news: Iterable[News]) -> None:
     """Note what needs no event, or has had it."""
-    with locked(data / f".{ANNOUNCED}.lock"):
-        lines = _announced(data) | {each.line for each in news}
-        write_bytes(data / ANNOUNCED, "".join(f"{line}\n" for line in sorted(lines)).encode())
+    with locked(data / _LOCK):
+        _note(data, news)
+
+
+def _note(data: Path, news: Iterable[News]) -> None:
+    lines = _announced(data) | {each.line for each in news}
+    write_bytes(data / ANNOUNCED, "".join(f"{line}\n" for line in sorted(lines)).encode())
 
 
 def _announced(data: Path) -> set[str]:

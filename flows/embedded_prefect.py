@@ -20,6 +20,7 @@ from corpus.errors import WebtextError
 from flows.prefect_database import keep_empty, start_from_kept
 
 _ANSWER_S = 20
+_CONSOLE_LEVEL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
 _QUIET = {
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -27,7 +28,7 @@ _QUIET = {
     # Never Prefect's own temporary server, which is slow to start and left behind.
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     # The display shows progress and the command line prints errors; Prefect's records keep both.
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    _CONSOLE_LEVEL: "CRITICAL",
 }
 _COMPLETE_RECORDS = {
     # Task runs are recorded in batches; a batch of one is too slow and is dropped at exit.
@@ -59,6 +60,8 @@ def embedded_prefect(
             none answers at PREFECT_API_URL.
     """
     os.environ.update(_QUIET)
+    if schedules:  # nobody prints the errors of a flow that could not even begin
+        os.environ[_CONSOLE_LEVEL] = "ERROR"
     if "PREFECT_API_URL" in os.environ:
         _check_answers(os.environ["PREFECT_API_URL"])
         yield os.environ["PREFECT_API_URL"]
