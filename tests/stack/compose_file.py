@@ -1,6 +1,5 @@
 """docker-compose.yml as its services are after interpolation."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,8 +36,3 @@ def example_variables() -> dict[str, str]:
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     given = [line.partition("=") for line in lines if line and not line.startswith("#")]
     return {name: value for name, _, value in given}
-
-
-def path_first(folder: Path) -> str:
-    """A PATH on which programs of the folder come first."""
-    return f"{folder}{os.pathsep}{os.environ['PATH']}"
