@@ -5,9 +5,9 @@ import re
 _HIDDEN = "***"
 # user:password@ of a URL, and token@.
 _USER = re.compile(r"(?<=://)[^/\s@]+(?=@)")
-# key=value and key: value, of names that secrets have.
+# key=value and key: value, of names that secrets have; tokens are what corpora consist of.
 _VALUE = re.compile(
-    r"(?i)\b([\w.-]*(?:password|passwd|secret|token|api_?key|access_?key|signature|credential)"
+    r"(?i)\b([\w.-]*(?:password|passwd|secret|token(?!s)|api_?key|access_?key(?:_?id)?|signature|credential)"
     r"[\w-]*)(['\"]?\s*[=:]\s*['\"]?)([^\s'\"&,;]+)"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
@@ -21,3 +21,22 @@ def redact(text: str) -> str:
     text = _USER.sub(_HIDDEN, text)
     text = _VALUE.sub(rf"\1\2{_HIDDEN}", text)
     return _BEARER.sub(rf"\1 {_HIDDEN}", text)
+
+
+def redact_error(error: BaseException | None) -> None:
+    """Do the same to an error and to all that it came of, before anybody records it.
+
+    In place, as its class says what to do about it.
+    """
+    while error is not None:
+        error.args = tuple(_redacted(each) for each in error.args)
+        for name in ("message", "hint", "strerror", "filename", "__notes__"):
+            if (value := getattr(error, name, None)) is not None:
+                setattr(error, name, _redacted(value))
+        error = error.__cause__ or error.__context__
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, list):
+        return [_redacted(each) for each in value]
+    return redact(value) if isinstance(value, str) else value

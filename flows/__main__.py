@@ -10,6 +10,7 @@ from pathlib import Path
 
 from corpus.errors import UsageError, WebtextError
 from corpus.json_log import VARIABLE, JsonFormatter, wants_json
+from corpus.redact import redact
 from flows.commands.app import app
 from flows.commands.tell_outcome import JsonOutcome, TextOutcome
 
@@ -58,9 +59,9 @@ def run_command() -> int:
         return exit_code
     except Exception as exc:  # the last resort: a person gets one line, and the rest in a file
         descriptor, log = tempfile.mkstemp(prefix="webtext-error-", suffix=".log")
-        Path(log).write_text(traceback.format_exc(), encoding="utf-8")
+        Path(log).write_text(redact(traceback.format_exc()), encoding="utf-8")
         os.close(descriptor)
-        problem = f"unexpected {type(exc).__name__}: {exc}"
+        problem = redact(f"unexpected {type(exc).__name__}: {exc}")
         outcome.failed(problem, f"This is a bug in webtext. The traceback is in {log}", 1)
         return 1
     return 0

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from corpus.child import run_child
 from corpus.errors import WebtextError
+from corpus.redact import redact
 from flows.prefect_database import keep_empty, start_from_kept
 
 _ANSWER_S = 20
@@ -106,7 +107,7 @@ def _check_answers(api_url: str) -> None:
         pass  # it answers; whether it lets us in is for Prefect to say
     except (OSError, ValueError) as exc:
         raise WebtextError(
-            f"no Prefect server answers at PREFECT_API_URL={api_url}: {exc}",
+            f"no Prefect server answers at PREFECT_API_URL={redact(api_url)}: {redact(str(exc))}",
             hint="Start it, or unset PREFECT_API_URL to have one for as long as the command runs.",
         ) from exc
 

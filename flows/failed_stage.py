@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from corpus.redact import redact_error
+
 
 @dataclass(frozen=True)
 class FailedStage:
@@ -16,10 +18,11 @@ class FailedStage:
 
 @contextmanager
 def named_stage(name: str, folder: Path) -> Iterator[None]:
-    """Note the stage on whatever error leaves the body."""
+    """Note the stage on whatever error leaves the body, and take secrets out of its text."""
     try:
         yield
     except BaseException as exc:
+        redact_error(exc)  # Prefect keeps its text and its traceback
         exc.failed_stage = FailedStage(name, folder)  # type: ignore[attr-defined]
         raise
 

@@ -13,6 +13,7 @@ from prefect.runtime import flow_run
 
 from corpus.manifest import is_finished, is_withdrawn
 from corpus.runner import RunnerConfig
+from corpus.redact import redact_error
 from flows.corpora.summary import corpus_hash, lineage
 from flows.open_runner import stage_runner
 from flows.recipe import Recipe
@@ -49,6 +50,9 @@ def product(name: str) -> Callable[[Callable[P, R]], Flow[P, R]]:
                     result = function(*args, **kwargs)
                 tags |= _tags_of({"result": result})
                 return result
+            except BaseException as exc:
+                redact_error(exc)  # Prefect keeps its text and its traceback
+                raise
             finally:
                 _tags.reset(token)
                 _put(tags)
