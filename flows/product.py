@@ -12,8 +12,8 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from corpus.manifest import is_finished, is_withdrawn
-from corpus.runner import RunnerConfig
 from corpus.redact import redact_error
+from corpus.runner import RunnerConfig
 from flows.corpora.summary import corpus_hash, lineage
 from flows.open_runner import stage_runner
 from flows.recipe import Recipe
