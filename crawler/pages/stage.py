@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -151,7 +150,7 @@ def crawl_elsewhere(job: CrawlJob, runner: Runner) -> Iterator[PartitionState]:
 
 def _crawl_and_tell(job: CrawlJob) -> None:
     for state in crawl_partition(job):
-        write_bytes(_state_file(job), orjson.dumps(asdict(state)))
+        write_bytes(_state_file(job), orjson.dumps(vars(state)))
 
 
 def _state_file(job: CrawlJob) -> Path:
