@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows.demo.docs import find_sources
+from flows.demo.web import choose_sources
 from flows.estimate.machine_speed import MachineSpeed
 from flows.estimate.rates import Rate, cores_at_work, shipped, stage_rate
 from flows.recipe import Recipe
@@ -54,7 +56,8 @@ def estimate_corpus(recipe: Recipe, here: Surroundings) -> Iterator[StageEstimat
     if recipe.web is None:
         units, assumed = _submissions(recipe)
     else:
-        units = float(min(recipe.web.num_pages, 80 * recipe.web.num_hosts))
+        # As many as the installed packages have: it takes a second to look.
+        units = float(len(choose_sources(find_sources(recipe.web.folders()), recipe.web)))
         rate = stage_rate("web", profile, here.data, here.speed, here.workers)
         yield _one("web", rate, units, here, assumed)
         units *= rate.out

@@ -1,6 +1,5 @@
 """All of a recipe's stages, and their sums."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from flows.estimate.model_stages import estimate_model
 from flows.estimate.rates import shipped
 from flows.recipe import Recipe
 
-_BUSY = 0.5  # of the cores: then others take what we count on
+_ALONE = 0.9
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def plan(
     Raises:
         UsageError: nobody knows the rate of that GPU.
     """
-    here = Surroundings(data, workers, measure_speed(), mbit_per_s, links)
+    here = Surroundings(data, workers, measure_speed(workers), mbit_per_s, links)
     stages = list(estimate_corpus(recipe, here))
     if until is None:
         tokens = num_tokens(recipe, stages[-1].units)
@@ -71,7 +70,7 @@ def plan(
         stages += estimate_model(recipe, val_tokens, here, gpu or _own_gpu())
     flow_s = shipped()["flow"]["fixed_s"] * (1.0 if until is None else 0.7)
     stages.append(StageEstimate("flow", flow_s, flow_s * 0.7, flow_s * 2))
-    return Plan(stages, _notes(stages))
+    return Plan(stages, _notes(stages, here.speed.share))
 
 
 def _own_gpu() -> str | None:
@@ -80,14 +79,14 @@ def _own_gpu() -> str | None:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
-def _notes(stages: list[StageEstimate]) -> list[str]:
+def _notes(stages: list[StageEstimate], share: float) -> list[str]:
     notes = [f"{stage.name}: assumed: {each}" for stage in stages for each in stage.assumed]
     measured = [stage.measured for stage in stages if stage.measured]
     if measured:
         notes.insert(0, f"measured in the data folder: {'; '.join(measured)}")
-    load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    if load > cores * _BUSY:
+    if share < _ALONE:
         notes.append(
-            f"others are at work here (load {load:.1f} on {cores} cores): it takes longer so"
+            f"others are at work on this machine: {share:.0%} of it was ours just now, and shipped "
+            "rates are taken to be that much slower"
         )
     return notes

@@ -82,10 +82,9 @@ def _measured(known: Rate, manifest: Manifest, workers: int) -> Rate:
 
 
 def units_of(manifest: Manifest) -> float:
-    """What a rate is per: what comes in; of the demo's web the pages that were asked for."""
-    if manifest.stage == "web":
-        return float(str(manifest.config["num_pages"]))
-    return float(max(1, manifest.counts.incoming))
+    """What a rate is per: what comes in; of the demo's web the sources that were chosen."""
+    counts = manifest.counts
+    return float(max(1, counts.incoming - counts.rejects.get("not_chosen", 0)))
 
 
 def cores_at_work(stage: str, workers: int) -> int:

@@ -11,9 +11,9 @@ from corpus.manifest import Counts, Manifest, Times, write_manifest
 from flows.estimate.corpus_stages import Surroundings, estimate_corpus
 from flows.estimate.machine_speed import MachineSpeed
 from flows.estimate.model_stages import estimate_model
-from flows.recipe import load_recipe
+from flows.recipe import Recipe, load_recipe
 
-SPEED = MachineSpeed(words_per_s=7.1e6, flops=180e9)
+SPEED = MachineSpeed(words_per_s=7.3e6, flops=203e9)
 H100 = "H100 80GB HBM3"
 
 
@@ -22,9 +22,10 @@ def here(data: Path, speed: MachineSpeed = SPEED, links: int | None = None) -> S
 
 
 def test_ten_times_the_pages_take_more_of_everything(tmp_path: Path):
-    small = list(estimate_corpus(load_recipe("demo"), here(tmp_path)))
-    larger = load_recipe("demo", ["web.num_pages=12000", "web.num_hosts=400"])
-    large = list(estimate_corpus(larger, here(tmp_path)))
+    small, large = (
+        list(estimate_corpus(load_recipe("demo", [f"web.num_pages={number}"]), here(tmp_path)))
+        for number in (100, 1000)
+    )
     assert [stage.name for stage in small][:3] == ["web", "links", "pages"]
     for one, ten in zip(small, large, strict=True):
         assert one.seconds < ten.seconds <= 10 * one.seconds
@@ -34,7 +35,7 @@ def test_ten_times_the_pages_take_more_of_everything(tmp_path: Path):
 
 def test_a_machine_of_half_the_speed_takes_twice_the_time(tmp_path: Path):
     slow = MachineSpeed(SPEED.words_per_s / 2, SPEED.flops / 2)
-    recipe = load_recipe("demo")
+    recipe = from_archive(tmp_path)
     ours, theirs = (
         sum(stage.seconds for stage in estimate_corpus(recipe, here(tmp_path, speed)))
         for speed in (SPEED, slow)
@@ -62,10 +63,7 @@ def test_manners_bound_the_crawl_of_the_real_web(tmp_path: Path):
 
 
 def test_pages_from_archives_need_no_crawl(tmp_path: Path):
-    archive = tmp_path / "a.warc.gz"
-    archive.write_bytes(bytes(340_000))
-    recipe = load_recipe("webtext", [f'archives.files=["{archive}"]'])
-    stages = list(estimate_corpus(recipe, here(tmp_path)))
+    stages = list(estimate_corpus(from_archive(tmp_path), here(tmp_path)))
     assert stages[0].name == "documents"
     assert stages[0].units == pytest.approx(10)
 
@@ -94,6 +92,12 @@ def test_the_command_says_it_as_json_and_as_a_table(webtext, tmp_path: Path):
     assert not list(tmp_path.iterdir()), "it changed something"
 
 
+def from_archive(folder: Path) -> Recipe:
+    archive = folder / "a.warc.gz"
+    archive.write_bytes(bytes(340_000))
+    return load_recipe("webtext", [f'archives.files=["{archive}"]'])
+
+
 def write_web_manifest(folder: Path, seconds: float) -> None:
     now = datetime.now(UTC)
     folder.mkdir(parents=True)
@@ -102,7 +106,7 @@ def write_web_manifest(folder: Path, seconds: float) -> None:
         config={"num_pages": 1200},
         inputs={},
         shards=[],
-        counts=Counts(incoming=2000, out=1089, rejects={"not_chosen": 911}),
+        counts=Counts(incoming=2111, out=1089, rejects={"not_chosen": 911, "unreadable": 111}),
         figures={"num_submissions": 1338},
         versions={},
         times=Times(started=now - timedelta(seconds=seconds), finished=now),
