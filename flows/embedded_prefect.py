@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 
@@ -78,10 +78,11 @@ def embedded_prefect(
                 _start(server, imports)
                 door.close()  # should the server die, nobody is to wait for an answer
                 keep_empty(home)
-                try:
-                    yield os.environ["PREFECT_API_URL"]
-                finally:
-                    _flush_records()
+                with nullcontext() if schedules else _without_heartbeats():
+                    try:
+                        yield os.environ["PREFECT_API_URL"]
+                    finally:
+                        _flush_records()
         finally:
             del os.environ["PREFECT_API_URL"]
 
@@ -98,6 +99,14 @@ def _start(server: Iterator[dict], imports: Sequence[str]) -> None:
         for name in imports:
             import_module(name)
         answers.result()
+
+
+def _without_heartbeats() -> AbstractContextManager[object]:
+    """Each flow waits a second for its heartbeat to end; this server ends with its flows anyway."""
+    # Imported here because importing prefect fixes its settings.
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
 def _check_answers(api_url: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from corpus.benchmarks.published_sets import PUBLISHED_SETS
+from corpus.lease import owner_of
 from corpus.manifest import is_finished, is_withdrawn
 from flows.doctor.check import Check, ok, warn
 
@@ -27,7 +28,7 @@ def check_data(data: Path, benchmarks: Path | None) -> Iterator[Check]:
 
 def check_locks(data: Path) -> Check:
     """Which folders a process is at work in, and which process."""
-    held = [lock.parent for lock in _locks(data) if _is_held(lock)]
+    held = [lock.parent for lock in _locks(data) if _is_at_work(lock)]
     if not held:
         return ok("locks", "nobody is at work in the data folder")
     described = [f"{folder.relative_to(data)} by {_holder(folder / '.lock')}" for folder in held]
@@ -37,7 +38,7 @@ def check_locks(data: Path) -> Check:
 
 def check_unfinished(data: Path) -> Check:
     """Which stage folders were begun and not finished."""
-    begun = [lock.parent for lock in sorted(data.glob("*/*/.lock")) if not _is_held(lock)]
+    begun = [lock.parent for lock in sorted(data.glob("*/*/.lock")) if not _is_at_work(lock)]
     left = [
         str(folder.relative_to(data))
         for folder in begun
@@ -71,6 +72,12 @@ def _locks(data: Path) -> list[Path]:
     return sorted([*data.glob("*/.lock"), *data.glob("*/*/.lock")])
 
 
+def _is_at_work(lock: Path) -> bool:
+    """Here by the lock, which the kernel takes back; on another machine by the lease."""
+    owner = owner_of(lock.parent)
+    return _is_held(lock) or (owner is not None and not owner.is_gone())
+
+
 def _is_held(lock: Path) -> bool:
     # Opened for reading: looking changes nothing.
     with lock.open() as file:
@@ -82,7 +89,10 @@ def _is_held(lock: Path) -> bool:
 
 
 def _holder(lock: Path) -> str:
-    """`process 1234: webtext run demo`, as far as the kernel says."""
+    """`process 1234 ...: webtext run demo`: as its lease says, or the kernel."""
+    owner = owner_of(lock.parent)
+    if owner is not None and not owner.is_gone():
+        return str(owner)
     inode = lock.stat().st_ino
     locks = _LOCKS.read_text() if _LOCKS.is_file() else ""
     found = re.search(rf"FLOCK .* (\d+) \w+:\w+:{inode} ", locks)

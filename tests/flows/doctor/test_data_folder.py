@@ -2,6 +2,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from corpus.lease import leased
 from flows.doctor.data_folder import check_benchmarks, check_locks, check_unfinished
 
 
@@ -19,6 +20,17 @@ def test_who_works_in_a_folder_is_named(tmp_path: Path):
     assert check_locks(tmp_path).status == "ok"
     left = check_unfinished(tmp_path)
     assert (left.status, left.seen) == ("warn", "documents/0123456789abcdef")
+
+
+def test_who_holds_a_lease_on_a_shared_file_system_is_named_too(tmp_path: Path):
+    folder = tmp_path / "documents" / "0123456789abcdef"
+    folder.mkdir(parents=True)
+    (folder / ".lock").touch()
+    with leased(folder):
+        found = check_locks(tmp_path)
+        assert found.status == "warn"
+        assert f"process {os.getpid()} on " in found.seen
+    assert check_locks(tmp_path).status == "ok"
 
 
 def test_missing_benchmark_files_cost_tasks_and_can_be_fetched(tmp_path: Path):
