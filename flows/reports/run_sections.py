@@ -30,12 +30,8 @@ class WrittenText:
 
     prompt: str
     pieces: list[Piece]
-
-    @property
-    def percent_found(self) -> float:
-        """Of its characters, those in n-grams that the training split has."""
-        found = sum(len(piece.text) for piece in self.pieces if piece.is_found)
-        return 100 * found / max(1, sum(len(piece.text) for piece in self.pieces))
+    percent_found: float | None
+    """Of its characters, those in n-grams that the training split has; None: it was not asked."""
 
 
 def training_charts(run: Path, unigram_loss: float | None) -> dict[str, object]:
@@ -55,18 +51,27 @@ def training_charts(run: Path, unigram_loss: float | None) -> dict[str, object]:
 
 def written_texts(samples: Sequence[dict], tokens: Path) -> list[WrittenText]:
     """The samples, with what the corpus's training split has too marked, if its index is there."""
-    texts = [row["text"] for row in samples]
     indexes = results_of(tokens, "ngrams", "tokens")
-    if indexes and texts:
-        marked = mark_training_text(texts, load_index(indexes[-1]))
-    else:
-        marked = [[Piece(text, is_found=False)] for text in texts]
-    return [WrittenText(row["prompt"], pieces) for row, pieces in zip(samples, marked, strict=True)]
+    if not indexes or not samples:
+        return [
+            WrittenText(row["prompt"], [Piece(row["text"], is_found=False)], None)
+            for row in samples
+        ]
+    marked = mark_training_text([row["text"] for row in samples], load_index(indexes[-1]))
+    return [
+        WrittenText(row["prompt"], pieces, _percent_found(pieces))
+        for row, pieces in zip(samples, marked, strict=True)
+    ]
 
 
 def score_rows(results: Results) -> list[dict[str, str]]:
     """The scores as cells, those of one figure together."""
     return [_score_row(row) for group in by_figure(results.scores) for row in group]
+
+
+def _percent_found(pieces: Sequence[Piece]) -> float:
+    found = sum(len(piece.text) for piece in pieces if piece.is_found)
+    return 100 * found / max(1, sum(len(piece.text) for piece in pieces))
 
 
 def _losses(steps: Sequence[dict], unigram_loss: float | None) -> list[Line]:

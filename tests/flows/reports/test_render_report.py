@@ -158,6 +158,7 @@ def test_what_is_not_there_is_left_out(reported: Reported, gone: str, tmp_path: 
     ids = {"scores": "scores", "overlap": "overlap", "samples": "texts"}
     assert gone not in ids or gone == "scores" or f'id="{ids[gone]}"' not in page
     assert ("Not scored yet" in page) == (gone == "scores")
+    assert ("nothing was looked up" in page) == (gone == "ngrams")
     assert ("<mark>" in page) == (gone not in {"samples", "ngrams"})
     Elements(page)
 
