@@ -20,6 +20,7 @@ from flows.demo import web as demo_web
 from flows.extend_corpus import Base, find_base, remember_recipe
 from flows.link_sources import link_inputs, takedown_input
 from flows.product import product
+from flows.publish_results import publish_funnel
 from flows.recipe import Recipe
 from flows.recorded_flow import recorded_flow
 from flows.run_stage import Stage, run_stage, stage_folder
@@ -128,6 +129,7 @@ def _complete(recipe: Recipe, tokens: Path, data: Path, workers: int) -> None:
     """What belongs to a corpus beside its tokens, unless it is there."""
     index_ngrams(recipe, tokens, data, workers)
     track_corpus(recipe, tokens, data)
+    publish_funnel(tokens, data)
     if not (tokens / CARD).is_file():  # it reads every document
         write_card(tokens)
 

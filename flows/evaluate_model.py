@@ -6,6 +6,7 @@ from corpus.manifest import is_finished
 from evaluation import evaluate
 from flows.limit_use import gpu_limits, occupied
 from flows.product import product
+from flows.publish_results import publish_scores
 from flows.recipe import Recipe
 from flows.recorded_flow import recorded_flow
 from flows.reports.render_scores import MARKDOWN, PAGE, SCORES_DATA, render_scores
@@ -43,4 +44,5 @@ def evaluate_model(recipe: Recipe, model: Path, tokens: Path | None, data: Path)
         render_scores(scores)
         pages = [scores / name for name in (PAGE, MARKDOWN, SCORES_DATA)]
         track_scores(recipe, scores, tokens, data, samples, pages)
+        publish_scores(scores, pages[0], data)
     return scores

@@ -7,6 +7,7 @@ from flows.corpora.catalog import find_corpus, find_run
 from flows.corpora.summary import lineage
 from flows.evaluate_model import evaluate_model
 from flows.product import product
+from flows.publish_results import publish_report
 from flows.recipe import Recipe
 from flows.report_overlap import report_overlap
 from flows.reports.render_report import render_report
@@ -49,7 +50,7 @@ def evaluate_run(recipe: Recipe, data: str, run: str) -> Path:
         model = find_run(folder, run)
         evaluate = within(evaluate_model, recipe.schedule.evaluate_limit_h)
         scores = evaluate(recipe, model, lineage(model)["tokens"], folder)
-        render_report(model)
+        publish_report(render_report(model))
     return scores
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from flows.build_corpus import build_corpus
 from flows.evaluate_model import evaluate_model
 from flows.product import product
+from flows.publish_results import publish_report
 from flows.recipe import Recipe
 from flows.recorded_flow import recorded_flow
 from flows.report_overlap import report_overlap
@@ -26,4 +27,6 @@ def run_pipeline(recipe: Recipe, data: Path, workers: int = 1) -> Path:
         run = train_model(recipe, tokens, data)
         evaluate_model(recipe, run, tokens, data)
     render_overlap(overlap, tokens)  # again: now there are scores to split by it
-    return render_report(run)
+    page = render_report(run)
+    publish_report(page)
+    return page
