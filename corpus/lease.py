@@ -112,6 +112,16 @@ def owner_of(folder: Path) -> Owner | None:
     return None if path is None else _read(path)
 
 
+def at_work(folder: Path, lease_s: float = LEASE_S) -> Owner | None:
+    """Who works in the folder now, by the latest sign of life; None: nobody."""
+    path = _latest(folder)
+    owner = None if path is None else _read(path)
+    if path is None or owner is None or owner.is_gone():
+        return None
+    seen = _renewed(path)
+    return owner if seen is not None and time.time() - seen < lease_s else None
+
+
 class _Renewal:
     """The thread that gives signs of life."""
 

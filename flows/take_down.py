@@ -12,6 +12,7 @@ from prefect.artifacts import create_table_artifact
 
 from corpus.atomic import write_bytes
 from corpus.errors import WebtextError
+from corpus.lease import at_work
 from corpus.manifest import is_finished, is_withdrawn, read_manifest
 from corpus.parallel import map_tasks
 from corpus.runtime import Runtime
@@ -115,6 +116,11 @@ def _alone(data: Path) -> Iterator[None]:
                     ) from exc
                 if path.parent == data:  # the others are only asked
                     stack.push(one.pop_all())
+            if (owner := at_work(path.parent)) is not None:  # on another machine
+                raise WebtextError(
+                    f"another webtext process works in {path.parent}: {owner}",
+                    hint="Wait for it, or stop it; then run the same command again.",
+                )
         yield
 
 

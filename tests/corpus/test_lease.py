@@ -13,7 +13,7 @@ import pytest
 
 from corpus import lease
 from corpus.errors import WebtextError
-from corpus.lease import Owner, leased, owner_of
+from corpus.lease import Owner, at_work, leased, owner_of
 from tests.processes import wait_until
 
 LEASE_S = 0.4
@@ -140,6 +140,18 @@ def test_an_owner_elsewhere_that_gives_no_sign_loses_the_folder(tmp_path: Path, 
         os.utime(path, (seen, seen))
         with leased(tmp_path, LEASE_S):
             pass
+
+
+def test_who_is_at_work_is_known_without_taking_anything(tmp_path: Path):
+    assert at_work(tmp_path) is None
+    with holder(tmp_path) as process:
+        pretend_elsewhere(tmp_path)
+        owner = at_work(tmp_path)
+        assert owner is not None
+        assert owner.pid == process.pid
+        process.kill()
+        wait_until(lambda: at_work(tmp_path, LEASE_S) is None)
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_process_id_that_was_given_again_is_not_the_owner(tmp_path: Path):

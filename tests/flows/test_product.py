@@ -118,6 +118,7 @@ def test_a_time_limit_ends_a_flow_as_timed_out(flows, webhook, tmp_path: Path):
     assert "2" in report["reason"]
 
 
+@pytest.mark.slow
 def test_a_webhook_that_is_gone_is_no_failure_of_its_own(
     flows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
