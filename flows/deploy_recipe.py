@@ -1,6 +1,7 @@
 """A recipe -> the deployments that `webtext serve` runs and `webtext deploy` registers."""
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
     FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
@@ -31,7 +33,7 @@ from prefect.events import DeploymentEventTrigger
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.runner import Runner
 from prefect.schedules import Cron
-from prefect.states import AwaitingRetry
+from prefect.states import AwaitingRetry, Crashed
 from prefect.types.entrypoint import EntrypointType
 
 from corpus.errors import UsageError
@@ -110,6 +112,8 @@ def serve(deployments: list[RunnerDeployment], *, is_own_server: bool) -> None:
     """
     os.environ[SERVED_BY] = str(os.getpid())
     runner = Runner(name="webtext", query_seconds=_POLL_S, pause_on_shutdown=not is_own_server)
+    # What Ctrl-C interrupts there is no error of anybody's.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     runner.handle_sigterm = signal.default_int_handler  # Prefect's own leaves its flows behind
     for each in deployments:
         identity = runner.add_deployment(each)
@@ -158,11 +162,21 @@ def _go_on_with(identity: UUID) -> None:
             free = GlobalConcurrencyLimitUpdate(active_slots=0)
             client.update_global_concurrency_limit(limit.name, free)
         for run in _runs(client, identity, _AT_WORK):
+            _crash_inner(client, run.id)
             client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
         due = _runs(client, identity, [StateType.SCHEDULED])
         missed = [each for each in due if each.auto_scheduled and _start(each) < now]
         for run in sorted(missed, key=_start)[:-1]:
             client.delete_flow_run(run.id)
+
+
+def _crash_inner(client: SyncPrefectClient, parent: UUID) -> None:
+    """Record that the flows within a killed one ended too: it begins them anew."""
+    only = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent]))
+    for run in client.read_flow_runs(flow_run_filter=only):
+        if run.state_type in _AT_WORK:
+            _crash_inner(client, run.id)
+            client.set_flow_run_state(run.id, Crashed(message="webtext serve ended"), force=True)
 
 
 def _runs(client: SyncPrefectClient, identity: UUID, kinds: list[StateType]) -> list[FlowRun]:
