@@ -1,5 +1,6 @@
 """What commands print at their end: the funnel, the scores, the overlap, and where it all lies."""
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from corpus.manifest import is_finished, is_withdrawn, read_manifest, read_record
+from corpus.redact import redact
 from dedup.decontamination.plan import Plan
 from dedup.overlap.summary import summarise
 from dedup.splits import Split
@@ -42,18 +44,23 @@ _MAX_CHARS = 40
 
 
 def closing_lines(run: Path, data: Path) -> RenderableType:
-    """The last thing that `webtext demo` and `webtext run` print."""
+    """The last thing that `webtext demo` and `webtext run` print.
+
+    Records lie on the servers that the environment names, or else in the data folder.
+    """
     tokens = lineage(run)["tokens"]
     parts: list[RenderableType] = ["", funnel_table(tokens), ""]
     if scores := gather_results(run).scores:
         parts += [score_table(scores), ""]
     home = data if data.is_absolute() else Path("$PWD") / data  # for the shell to fill in
+    mlflow = f"{_program('mlflow')} ui --backend-store-uri sqlite:///{data}/mlflow/mlflow.db"
+    prefect = f"PREFECT_HOME={home}/prefect {_program('prefect')} server start"
     places = {
         "corpus": corpus_hash(tokens),
         "report": run / "report.html",
         "checkpoint": run / "checkpoint",
-        "MLflow": f"{_program('mlflow')} ui --backend-store-uri sqlite:///{data}/mlflow/mlflow.db",
-        "Prefect": f"PREFECT_HOME={home}/prefect {_program('prefect')} server start",
+        "MLflow": redact(os.environ.get("MLFLOW_TRACKING_URI") or mlflow),
+        "Prefect": redact(os.environ.get("PREFECT_API_URL") or prefect),
     }
     # Never wrapped: a command is there to be copied.
     lines = (
