@@ -60,17 +60,25 @@ def crawl_partition(job: CrawlJob) -> None:
 
 def _fetch(job: CrawlJob, archive: PartitionArchive, frontier: Frontier) -> None:
     raise_open_files_limit()
-    process = AsyncCrawlerProcess(scrapy_settings(job))
+    settings = scrapy_settings(job)
+    if wants_json():
+        settings["LOG_INSTALL_ROOT_HANDLER"] = False
+        _log_as_json()
+    process = AsyncCrawlerProcess(settings)
     for name, level in _CHATTY.items():
         logging.getLogger(name).setLevel(level)
-    if wants_json():
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonFormatter())
     crawler = process.create_crawler(LinkSpider)
     process.crawl(crawler, job=job, archive=archive, frontier=frontier)
     process.start(install_signal_handlers=False)
     if not isinstance(crawler.spider, LinkSpider) or not crawler.spider.is_complete:
         raise SystemExit("the crawl of this partition stopped before its end")
+
+
+def _log_as_json() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)
 
 
 def main() -> None:

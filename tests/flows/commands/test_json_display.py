@@ -74,6 +74,24 @@ def test_what_a_command_printed_and_how_it_failed_are_lines_too(tmp_path: Path):
     assert result["hint"]
 
 
+@pytest.mark.slow
+def test_a_build_prefect_s_records_and_scrapy_s_log_are_json_throughout(
+    tmp_path: Path, prefect_server: str
+):
+    small = [f"--set={each}" for each in ("web.num_pages=20", "web.num_hosts=2")]
+    built = _webtext("build", "demo", "--until", "pages", "--data", str(tmp_path), *small)
+    assert built.returncode == 0, built.stderr
+    lines = [json.loads(line) for line in built.stderr.splitlines()]
+    assert any(line.get("logger") == "prefect.flow_runs" for line in lines)
+    done = [line["stage"] for line in lines if line.get("event") == "done"]
+    assert done == ["web", "links", "pages"]
+    assert lines[-1]["event"] == "result"
+    logs = list(tmp_path.glob("pages/*/crawl-*.log"))
+    assert logs
+    loggers = {json.loads(x)["logger"] for log in logs for x in log.read_text().splitlines()}
+    assert "scrapy.core.engine" in loggers
+
+
 def test_another_value_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WEBTEXT_LOG", "jsno")
     with pytest.raises(UsageError, match="jsno"):
