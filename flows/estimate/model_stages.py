@@ -9,7 +9,7 @@ import numpy as np
 from corpus.benchmarks.published_sets import PUBLISHED_SETS
 from corpus.errors import UsageError
 from flows.estimate.corpus_stages import StageEstimate, Surroundings
-from flows.estimate.rates import shipped
+from flows.estimate.rates import shipped, slowness
 from flows.recipe import Recipe
 from model.settings import GPT2Config
 
@@ -46,7 +46,7 @@ def estimate_model(
     if train.eval_windows != "all":
         windows = min(windows, train.eval_windows)
     looked_at = num_evals * windows * config.block_size * _FORWARD
-    seconds = table["fixed_s"] + (tokens + looked_at) * per_token / rate
+    seconds = table["fixed_s"] * slowness(here.speed) + (tokens + looked_at) * per_token / rate
     kept = train.keep_checkpoints
     if train.milestone_every:
         kept += train.steps // train.milestone_every
@@ -63,12 +63,14 @@ def estimate_model(
         units=tokens,
         assumed=[] if gpu is None else [f"MFU {table['gpu_mfu']:.1%}, as gpt2-small on an H100"],
     )
-    yield _scores(recipe, config, val_tokens, rate)
+    yield _scores(recipe, config, val_tokens, rate, slowness(here.speed))
     written = recipe.sample.max_new_tokens * 3
     yield StageEstimate("samples", s := 0.2 + written * per_token / rate * 10, s, s * 30)
 
 
-def _scores(recipe: Recipe, config: GPT2Config, val_tokens: float, rate: float) -> StageEstimate:
+def _scores(
+    recipe: Recipe, config: GPT2Config, val_tokens: float, rate: float, slower: float
+) -> StageEstimate:
     table = shipped()["evaluation"]
     asked, assumed = val_tokens, []
     folder = recipe.benchmarks
@@ -78,7 +80,7 @@ def _scores(recipe: Recipe, config: GPT2Config, val_tokens: float, rate: float) 
         asked += sum(sizes) / _BYTES_PER_TOKEN * (1.0 if not recipe.evaluate.grid else 3.0)
         assumed = ["the tasks read their files once, 4 bytes a token"]
     per_token = _flops_per_token(config) * _FORWARD
-    seconds = table["fixed_s"] + asked * per_token / (rate * table["share"])
+    seconds = table["fixed_s"] * slower + asked * per_token / (rate * table["share"])
     low, high = _UNSURE if assumed else _SURE
     return StageEstimate(
         "scores",

@@ -11,7 +11,7 @@ from flows.estimate.corpus_stages import (
 )
 from flows.estimate.machine_speed import measure_speed
 from flows.estimate.model_stages import estimate_model
-from flows.estimate.rates import shipped
+from flows.estimate.rates import shipped, slowness
 from flows.recipe import Recipe
 
 _ALONE = 0.9
@@ -68,7 +68,7 @@ def plan(
         tokens = num_tokens(recipe, stages[-1].units)
         val_tokens = tokens * recipe.tokens.val_fraction
         stages += estimate_model(recipe, val_tokens, here, gpu or _own_gpu())
-    flow_s = shipped()["flow"]["fixed_s"] * (1.0 if until is None else 0.7)
+    flow_s = shipped()["flow"]["fixed_s"] * slowness(here.speed) * (1.0 if until is None else 0.7)
     stages.append(StageEstimate("flow", flow_s, flow_s * 0.7, flow_s * 2))
     return Plan(stages, _notes(stages, here.speed.share))
 

@@ -58,8 +58,13 @@ def stage_rate(stage: str, profile: str, data: Path, speed: MachineSpeed, worker
     runs = [m for f, m in finished(data, stage) if _says_much(m) and _profile(f, m) == profile]
     if runs:
         return _measured(known, max(runs, key=units_of), workers)
-    slower = shipped()["machine"]["words_per_s"] / speed.words_per_s
-    return replace(known, fixed_s=known.fixed_s * slower, core_s=known.core_s * slower)
+    factor = slowness(speed)
+    return replace(known, fixed_s=known.fixed_s * factor, core_s=known.core_s * factor)
+
+
+def slowness(speed: MachineSpeed) -> float:
+    """How many times longer this machine takes than the one that rates were measured on."""
+    return shipped()["machine"]["words_per_s"] / speed.words_per_s
 
 
 def _measured(known: Rate, manifest: Manifest, workers: int) -> Rate:
