@@ -102,7 +102,7 @@ def _train_flops(per_token: float, here: Surroundings, gpu: str | None) -> float
         return float(share) * here.speed.flops
     from model.training.throughput import known_gpus, vendor_flops
 
-    rate = vendor_flops(gpu, "bf16")
+    rate = vendor_flops(gpu, "bf16") or vendor_flops(gpu, "fp32")  # older ones have no bf16
     if rate is None:
         raise UsageError(
             f"the rate of the GPU {gpu} is not known",

@@ -74,9 +74,13 @@ def plan(
 
 
 def _own_gpu() -> str | None:
+    """This machine's, if its rate is known: a training on another one is faster than we say."""
     import torch
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    from model.training.throughput import known_gpus
+
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    return name if name.removeprefix("NVIDIA ") in known_gpus() else None
 
 
 def _notes(stages: list[StageEstimate], share: float) -> list[str]:
