@@ -31,6 +31,7 @@ from flows.corpora.dataset_card import CARD, write_card
 from flows.corpora.summary import corpus_hash, documents_of
 from flows.link_sources import TAKEDOWN
 from flows.product import product
+from flows.reports.difference_pages import difference_pages
 from flows.run_stage import run_stage
 from flows.takedown.plan import WITHDRAWING, Pending, Plan, plan_takedown, read_pending, source
 from flows.track_runs import forget_pages, track_takedown
@@ -179,12 +180,15 @@ def _derive_anew(plan: Plan, data: Path, workers: int) -> dict[Path, Path]:
 
 
 def _delete_reports(plan: Plan, data: Path) -> None:
-    """The reports of runs quote documents; `webtext report` makes them anew, without."""
+    """Pages of runs and of two corpora quote documents; `webtext report` makes them without."""
     old = {version.old for version in plan.versions}
     for folder, manifest in finished(data, "runs"):
         tokens = manifest.inputs.get("tokens")
         if tokens and source(folder, tokens.path) in old:
             (folder / _REPORT).unlink(missing_ok=True)
+    for name, _ in plan.corpora:
+        for page in difference_pages(data, name):
+            page.unlink()
 
 
 def _pending(plan: Plan, made: dict[Path, Path]) -> Pending:

@@ -18,6 +18,7 @@ from evaluation.metric import spread
 from evaluation.paper import PaperModel
 from evaluation.task import Task
 from flows.corpora.summary import show_number, show_short
+from flows.reports.difference_pages import FOLDER
 from flows.reports.gather_scores import (
     Evaluation,
     by_figure,
@@ -27,9 +28,6 @@ from flows.reports.gather_scores import (
     show_signed,
 )
 from flows.reports.page_template import page_template
-
-FOLDER: Final = "reports"
-"""In the data folder: a comparison belongs to none of its models."""
 
 _OF_95_PERCENT: Final = 1.96
 

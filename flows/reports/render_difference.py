@@ -14,7 +14,8 @@ from flows.corpora.catalog import results_of
 from flows.corpora.diff import Changes, Difference, diff_corpora, differing_settings
 from flows.corpora.summary import FunnelRow, corpus_hash, funnel, lineage, show_number
 from flows.reports.charts import Line, line_chart
-from flows.reports.compare_scores import FOLDER, Comparison, compare_scores
+from flows.reports.compare_scores import Comparison, compare_scores
+from flows.reports.difference_pages import difference_page
 from flows.reports.gather_scores import show_signed
 from flows.reports.page_template import page_template
 from flows.reports.run_sections import measured
@@ -63,7 +64,7 @@ def render_difference(a: Path, b: Path, data: Path) -> Path:
         funnel=list(_funnels(a, b)),
         **(_of_runs(a, b) if kinds[0] == "run" else _of_corpora(a, b)),
     )
-    path = data / FOLDER / f"{names[0][:12]}-{names[1][:12]}.html"
+    path = difference_page(data, names[0], names[1])
     write_bytes(path, html.encode())
     return path
 

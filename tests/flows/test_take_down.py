@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from corpus.atomic import write_bytes
 from corpus.errors import UsageError, WebtextError
 from corpus.manifest import is_withdrawn, read_manifest, read_record
 from corpus.runtime import Runtime
@@ -330,6 +331,8 @@ def test_an_index_is_made_anew_and_what_quotes_the_corpus_goes(data, take_down, 
 
 
 def test_the_report_of_a_run_shows_counts_and_no_document_of_what_was_withdrawn(data, take_down):
+    from flows.corpora.summary import corpus_hash
+    from flows.reports.difference_pages import difference_page
     from flows.reports.render_report import render_report
 
     run = StageWriter("run", Section(), {"tokens": data / "tokens" / "t1"}, data / "runs" / "r1")
@@ -337,7 +340,10 @@ def test_the_report_of_a_run_shows_counts_and_no_document_of_what_was_withdrawn(
     run.finish(0, figures={"num_parameters": 124})
     before = render_report(run.output).read_text()
     assert "ginkgo" in before
+    compared = difference_page(data, corpus_hash(data / "tokens" / "t1"), "0123456789abcdef")
+    write_bytes(compared, b"ginkgo")
     take_down([SECRET_URL], data)
+    assert not compared.exists()
     assert not (run.output / "report.html").exists()
     after = render_report(run.output).read_text()
     assert "was withdrawn by a takedown" in after
