@@ -52,6 +52,9 @@ def _report(flow: Flow, flow_run: FlowRun, state: State) -> None:
     if isinstance(error, KeyboardInterrupt | TrainingStoppedError):
         return  # asked for
     failed = failed_stage(error)
+    with get_client(sync_client=True) as client:
+        # Who saw a process end knows the run as it was before it began.
+        flow_run = client.read_flow_run(flow_run.id)
     report = {
         "flow": flow.name,
         "flow_run": flow_run.name,
@@ -107,8 +110,6 @@ def _publish(flow: Flow, flow_run: FlowRun, report: dict[str, object]) -> None:
     lines = [f"- **{name.replace('_', ' ')}**: {value}" for name, value in told.items()]
     text = "\n".join([f"# {flow_run.name} failed", "", *lines])
     flow_run_logger(flow_run, flow).error(text)
-    if flow_run.deployment_id is not None:  # nobody's command: no error line comes behind this
-        sys.stderr.write(f"{text}\n")
     artifact = ArtifactCreate(
         key="failure",
         type="markdown",
