@@ -166,8 +166,10 @@ def _go_on_with(identity: UUID) -> None:
             client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
         due = _runs(client, identity, [StateType.SCHEDULED])
         missed = [each for each in due if each.auto_scheduled and _start(each) < now]
-        for run in sorted(missed, key=_start)[:-1]:
+        for run in missed:
             client.delete_flow_run(run.id)
+        if missed:  # by the recipe as it is now
+            client.create_flow_run_from_deployment(identity)
 
 
 def _crash_inner(client: SyncPrefectClient, parent: UUID) -> None:
