@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import orjson
 
 from corpus.errors import UsageError
+from corpus.redact import redact
 
 VARIABLE = "WEBTEXT_LOG"
 
@@ -50,8 +51,8 @@ class JsonFormatter(logging.Formatter):
         """The line of a record."""
         return json_line(
             record.levelname.lower(),
-            record.getMessage(),
+            redact(record.getMessage()),
             datetime.fromtimestamp(record.created, UTC),
             logger=record.name,
-            traceback=self.formatException(record.exc_info) if record.exc_info else None,
+            traceback=redact(self.formatException(record.exc_info)) if record.exc_info else None,
         )

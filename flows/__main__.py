@@ -26,7 +26,7 @@ class _Warnings(logging.Handler):
     """Says what went wrong without stopping us, above the progress bars."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(f"Warning: {record.getMessage()}\n")
+        sys.stderr.write(f"Warning: {redact(record.getMessage())}\n")
 
 
 def _listen_to_loggers() -> None:

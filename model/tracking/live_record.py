@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from corpus.errors import WebtextError
+from corpus.redact import redact
 from model.tracking.run_record import RecordFile, RunRecord, Status, read_record
 from model.tracking.sender import Sender
 from model.tracking.store import Store
@@ -107,7 +108,8 @@ class LiveRecord:
         except Exception as exc:  # whatever it is, it must not end the following
             if not self._has_failed:
                 uri, folder = self._store.uri, self._file.folder
-                logger.warning("not recorded in MLflow at %s yet, %s: %s", uri, folder, exc)
+                reason = redact(str(exc))  # MLflow's errors name the address with its password
+                logger.warning("not recorded in MLflow at %s yet, %s: %s", uri, folder, reason)
             self._has_failed = True
             return False
         self._has_failed = False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpus.atomic import atomic_path
+from corpus.redact import redact
 from corpus.storage.files import locked
 
 if TYPE_CHECKING:
@@ -40,10 +41,14 @@ class Store:
 
     Args:
         uri: `sqlite:///...`, `http://...`.
+
+    Attributes:
+        uri: The same without the user and password, for messages and records.
     """
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri
+        self._uri = uri
+        self.uri = redact(uri)
 
     @property
     def patience_s(self) -> float:
@@ -51,7 +56,7 @@ class Store:
 
         A server may hang; a database file cannot, and takes its time on a busy machine only.
         """
-        return 60.0 if self.uri.startswith(_SQLITE) else 20.0
+        return 60.0 if self._uri.startswith(_SQLITE) else 20.0
 
     @cached_property
     def client(self) -> "MlflowClient":
@@ -62,9 +67,9 @@ class Store:
 
         # Creating the database prints its migrations otherwise.
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        if self.uri.startswith(_SQLITE):
-            _create_database(Path(self.uri.removeprefix(_SQLITE)))
-        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        if self._uri.startswith(_SQLITE):
+            _create_database(Path(self._uri.removeprefix(_SQLITE)))
+        return MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
 
     @cached_property
     def experiment_id(self) -> str:
@@ -74,8 +79,8 @@ class Store:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is None:
             location = None
-            if self.uri.startswith(_SQLITE):
-                database = Path(self.uri.removeprefix(_SQLITE))
+            if self._uri.startswith(_SQLITE):
+                database = Path(self._uri.removeprefix(_SQLITE))
                 location = (database.resolve().parent / "artifacts").as_uri()
             try:
                 return self.client.create_experiment(EXPERIMENT, artifact_location=location)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from corpus.redact import redact
 from corpus.runtime import Progress
 from model.tracking.live_record import LiveRecord
 from model.tracking.metrics_tail import to_metric
@@ -256,7 +257,7 @@ class MLflowTracker:
         thread.join(seconds)
         if outcome == [None]:
             return True
-        reason = outcome[0] if outcome else f"no answer in {seconds:.0f} s"
+        reason = redact(str(outcome[0])) if outcome else f"no answer in {seconds:.0f} s"
         logger.warning("not recorded in MLflow at %s: %s", self._store.uri, reason)
         return False
 

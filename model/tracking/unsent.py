@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 from corpus.metrics import METRICS
+from corpus.redact import redact
 from model.tracking.run_record import RecordFile, RunRecord, read_record
 from model.tracking.sender import Sender
 from model.tracking.store import Store
@@ -55,7 +56,7 @@ def _send(store: Store, folders: list[Path]) -> None:
                 file.set(_ended(record, folder))
                 Sender(store, file, goes_on=False).send(is_over=True)
         except Exception as exc:  # a thread that nobody waits for; the record says what is left
-            logger.info("%s is not in MLflow at %s yet: %s", folder, store.uri, exc)
+            logger.info("%s is not in MLflow at %s yet: %s", folder, store.uri, redact(str(exc)))
             return
         finally:
             file.release()
