@@ -44,6 +44,7 @@ from flows.limit_use import free_all
 from flows.rebuild_corpus import look_for_news, rebuild_corpus
 from flows.recipe import Recipe
 from flows.scheduled_run import SERVED_BY
+from flows.watch_runs import HEARTBEAT_S, watch_runs
 
 # A second run of the same waits for the first: it finds its work done, or goes on with it.
 _ONE_AT_A_TIME = ConcurrencyLimitConfig(
@@ -126,12 +127,17 @@ def serve(deployments: list[RunnerDeployment], *, is_own_server: bool) -> None:
 def deploy(deployments: list[RunnerDeployment], pool: str) -> None:
     """Register the deployments on a work pool, which is made if there is none of that name.
 
-    Its workers run them: `prefect worker start --pool POOL`, wherever webtext is installed.
+    Its workers run them: `prefect worker start --pool POOL`, wherever webtext is installed. What a
+    worker did that was killed, another one goes on with.
     """
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
     for each in deployments:
-        each.apply(work_pool_name=pool)
+        env = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S)}
+        each.job_variables = {**each.job_variables, "env": env}
+        identity = each.apply(work_pool_name=pool)
+        assert isinstance(identity, UUID)  # we are in no event loop
+        watch_runs(identity, f"go on with {each.name} {each.flow_name}")
 
 
 def _followers() -> tuple[Flow, ...]:
