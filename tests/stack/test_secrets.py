@@ -1,0 +1,119 @@
+"""Credentials of the environment and addresses are written nowhere, whether a run ends or fails."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.stack.small_recipe import link_to, url, write_recipe
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+
+NOWHERE = "127.0.0.1:9"
+SECRET = "fa4e{}9a55"
+NAMES = [
+    *("praw_client_id", "praw_client_secret", "praw_password"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"),
+    *("PGPASSWORD", "HF_TOKEN", "PREFECT_API_KEY"),
+]
+ADDRESSES = {
+    "WEBTEXT_FAILURE_WEBHOOK": f"http://{NOWHERE}/hooks/{SECRET.format('hook')}",
+    "AWS_ENDPOINT_URL": f"http://me:{SECRET.format('s3')}@{NOWHERE}",
+    "MLFLOW_TRACKING_URI": f"http://me:{SECRET.format('mlflow')}@{NOWHERE}",
+}
+ENVIRONMENT = {name: SECRET.format(name.replace("_", "")) for name in NAMES} | ADDRESSES
+# A stage that fails as libraries do: with the address that they could not reach.
+FAILING = f"""
+import corpus.tokens.stage as stage
+def fail(*_):
+    try:
+        raise OSError("no route to postgresql://me:{SECRET.format("postgres")}@db/webtext")
+    except OSError as exc:
+        text = "https://me:{SECRET.format("https")}@host password={SECRET.format("value")}"
+        raise RuntimeError(text) from exc
+stage.run = fail
+from flows.__main__ import main
+main()
+"""
+
+
+def webtext(folder: Path, *arguments: str, code: str = "", without: str = "") -> tuple[int, str]:
+    """The exit code and all that was printed; what it writes anywhere, it writes to the folder."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT")}
+    private = {name: str(folder / "home") for name in ("HOME", "TMPDIR")}
+    (folder / "home").mkdir(exist_ok=True)
+    environment = kept | ENVIRONMENT | private
+    environment.pop(without, None)
+    program = ["-c", code] if code else ["-m", "flows"]
+    done = subprocess.run(
+        [sys.executable, *program, *arguments],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def secrets_in(text: bytes) -> set[bytes]:
+    """Those that stand in it; all begin and end alike."""
+    begin, end = (part.encode() for part in SECRET.split("{}"))
+    return {part.partition(end)[0] for part in text.split(begin)[1:] if end in part[:60]}
+
+
+def leaks(folder: Path) -> dict[str, set[bytes]]:
+    """Files with secrets in them, by path."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    found = {str(path): secrets_in(path.read_bytes()) for path in files}
+    return {path: names for path, names in found.items() if names}
+
+
+def test_the_scan_finds_what_is_there(tmp_path: Path):
+    for number in range(21):
+        (tmp_path / f"{number}").write_text("fa4e")
+    assert not leaks(tmp_path)
+    (tmp_path / "0").write_text(str(ENVIRONMENT))
+    assert len(leaks(tmp_path)[str(tmp_path / "0")]) == len(ENVIRONMENT)
+
+
+def test_what_ends_and_what_fails_writes_no_credential(tmp_path: Path):
+    inputs, folder = tmp_path / "inputs", tmp_path / "written"
+    for each in (inputs, folder):
+        each.mkdir()
+    recipe = write_recipe(inputs)
+    link_to(inputs, 30)
+    with (inputs / "RS_1").open("a") as dump:  # a link that somebody posted with a password
+        address = url(31).replace("://", f"://me:{SECRET.format('link')}@")
+        dump.write(f'{{"id": "x", "url": "{address}", "score": 5, "created_utc": 1400000000}}\n')
+    given = [str(recipe), "--data", "data", "--workers", "1"]
+    exit_code, failed = webtext(folder, "build", *given, code=FAILING)
+    assert exit_code == 1, failed
+    assert "password=***" in failed
+    # MLflow in the data folder this time: its database and its artifacts are read, too.
+    exit_code, ended = webtext(folder, "run", *given, without="MLFLOW_TRACKING_URI")
+    assert exit_code == 0, ended
+    assert (folder / "data" / "mlflow").is_dir()
+    assert not secrets_in((failed + ended).encode())
+    assert not leaks(folder)
+
+
+@pytest.mark.parametrize(
+    ("variable", "arguments"),
+    [
+        ("PREFECT_API_URL", ["build", "demo"]),
+        ("AWS_ENDPOINT_URL", ["corpus", "list", "--data", "s3://bucket/data"]),
+    ],
+)
+def test_a_server_that_is_gone_is_named_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, arguments: list[str]
+):
+    address = f"http://me:{SECRET.format('gone')}@{NOWHERE}/api"
+    monkeypatch.setitem(ENVIRONMENT, variable, address)
+    exit_code, printed = webtext(tmp_path, *arguments)
+    assert exit_code == 1, printed
+    assert NOWHERE in printed
+    assert not secrets_in(printed.encode())
