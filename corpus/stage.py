@@ -41,6 +41,7 @@ from corpus.shards import (
     shard_name,
     write_shard,
 )
+from corpus.walk import files_below
 
 CARD = "README.md"
 """A dataset card: written after the manifest, and no part of what the stage made."""
@@ -177,13 +178,8 @@ def reject(key: str, reason: str, detail: str = "") -> dict[str, str]:
 
 
 def _shard_paths(folder: Path) -> list[Path]:
-    """What a folder holds, hidden files and those in hidden folders left out: work in progress."""
-    paths = []
-    for path in folder.rglob("*"):
-        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not is_hidden and path.name not in {MANIFEST, CARD} and path.is_file():
-            paths.append(path)
-    return sorted(paths)
+    """What a folder holds; what is hidden is work in progress."""
+    return [path for path in files_below(folder) if path.name not in {MANIFEST, CARD}]
 
 
 def _folder_hash(folder: Path) -> str:

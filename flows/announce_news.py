@@ -18,6 +18,7 @@ from prefect.exceptions import ObjectNotFound
 from corpus.atomic import write_bytes
 from corpus.manifest import is_finished
 from corpus.storage.files import locked
+from corpus.walk import files_below
 from flows.commands.display import current_display
 from flows.corpora.summary import corpus_hash
 from flows.extend_corpus import latest_corpus
@@ -129,8 +130,8 @@ def _all_news(recipe: Recipe, tokens: Path, data: Path) -> Iterator[News]:
 
 def _digest(folder: Path) -> str:
     # Names and sizes: to notice a set must cost nothing. What is measured is keyed by content.
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    listing = [f"{path.relative_to(folder)} {path.stat().st_size}" for path in files]
+    files = [(path.relative_to(folder), path.stat().st_size) for path in files_below(folder)]
+    listing = [f"{name} {size}" for name, size in files]
     return hashlib.sha256("\n".join(listing).encode()).hexdigest()[:16]
 
 
