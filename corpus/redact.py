@@ -18,9 +18,14 @@ def redact(text: str) -> str:
 
     A guard for texts that somebody else wrote, not a proof: a secret without a name stays.
     """
-    text = _USER.sub(_HIDDEN, text)
+    text = redact_users(text)
     text = _VALUE.sub(rf"\1\2{_HIDDEN}", text)
     return _BEARER.sub(rf"\1 {_HIDDEN}", text)
+
+
+def redact_users(text: str) -> str:
+    """`text` with `***` for the users and passwords of URLs: in linear time, for any input."""
+    return _USER.sub(_HIDDEN, text)
 
 
 def redact_error(error: BaseException | None) -> None:

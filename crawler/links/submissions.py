@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import msgspec
 from pydantic import Field
 
+from corpus.redact import redact_users
 from crawler.links.posts import Listed, Submission
 from crawler.links.rules import Rejection, Rules, RulesConfig
 from crawler.links.urls import NotAPageError, canonical_url, host_of, registrable_domain
@@ -118,7 +119,8 @@ class SubmissionRules:
         try:
             url = canonical_url(address)
         except NotAPageError as exc:
-            return Rejection(exc.reason, f"{exc.detail}: {address[:200]}")
+            # Some post links with a password: we do not publish it once more in our reports.
+            return Rejection(exc.reason, redact_users(f"{exc.detail}: {address}")[:300])
         if rejection := self._rules.reject_url(url):
             return Rejection(rejection.reason, f"{rejection.detail}: {url[:200]}")
         created_s = submission.created_utc

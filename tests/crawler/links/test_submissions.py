@@ -95,6 +95,14 @@ def test_each_reason_against_a_link_has_its_name(changes: dict, expected: str):
     assert reason(**changes) == expected
 
 
+@pytest.mark.parametrize("scheme", ["http", "ftp"])
+def test_a_posted_password_is_not_kept(scheme: str):
+    found = verdict(url=f"{scheme}://me:pa55word@a.com/x")
+    assert isinstance(found, Rejection)
+    assert "a.com/x" in found.detail
+    assert "pa55word" not in found.detail
+
+
 def test_a_submission_that_was_looked_at_again_and_found_is_a_link():
     assert isinstance(verdict(_meta={"was_deleted_later": False, "note": "x"}), Link)
     assert isinstance(verdict(_meta={}), Link)
