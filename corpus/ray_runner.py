@@ -174,8 +174,9 @@ def _start(address: str, workers: int) -> None:
     """Join the cluster, or start a Ray of this machine."""
     options: dict[str, Any] = {"address": address}
     if not address:
-        options = {"num_cpus": workers, "object_store_memory": _OBJECT_STORE_BYTES}
-        options["include_dashboard"] = False
+        # By name: without one Ray joins any that runs here.
+        options = {"address": "local", "include_dashboard": False}
+        options |= {"num_cpus": workers, "object_store_memory": _OBJECT_STORE_BYTES}
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError) as exc:

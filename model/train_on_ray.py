@@ -42,8 +42,10 @@ def main() -> None:
     forget_failure(output)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: (output / _STOP).touch())
-    # Without an address: a cluster of this machine, for this training.
-    ray.init(address=os.environ.get("RAY_ADDRESS"), include_dashboard=False)
+    # Without an address: a cluster of this machine, for this training. Asked for by name, as Ray
+    # would join any that runs here, and end with it.
+    address = os.environ.get("RAY_ADDRESS")
+    ray.init(address=address or "local", include_dashboard=False)
     device = config.train.device  # of the workers: this machine need not have a GPU
     use_gpu = device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
     trainer = TorchTrainer(
