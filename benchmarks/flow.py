@@ -94,7 +94,7 @@ def main() -> None:
             },
             "num_shards": plan.num_shards,
             "rounds": num_rounds,
-            "is_quick": str(arguments.quick),
+            "is_quick": arguments.quick,
         },
     )
 
