@@ -132,10 +132,9 @@ def check_ray(address: str) -> Check:
 
 
 def _answered(name: str, address: str, problem: str, remedy: str) -> Check:
-    shown = address.rpartition("@")[2]  # a password in it is nobody's business
     if problem:
-        return fail(name, f"{shown} {problem}", remedy)
-    return ok(name, f"{shown} answers")
+        return fail(name, f"{address} {problem}", remedy)
+    return ok(name, f"{address} answers")
 
 
 def _ask(method: str, url: str, headers: dict[str, str], login: str | None) -> str:

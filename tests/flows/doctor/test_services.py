@@ -76,6 +76,13 @@ def test_a_password_in_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch):
     assert "secret" not in str(found)
 
 
+def test_nor_in_that_of_a_database(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@db/mlflow")
+    found = check_mlflow()
+    assert found.status == "ok"
+    assert "secret" not in str(found)
+
+
 def test_no_server_is_needed():
     assert check_prefect().status == check_mlflow().status == "ok"
 
