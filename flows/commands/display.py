@@ -1,6 +1,5 @@
 """What a person sees while stages run: a bar per stage on a terminal, plain lines elsewhere."""
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,8 +23,7 @@ from rich.text import Text
 from corpus.json_log import wants_json
 from corpus.runtime import Progress
 from flows.commands.json_display import JsonDisplay
-
-_LINE_EVERY_S = 10.0
+from flows.commands.paced_lines import PacedLines
 
 
 class Display(Protocol):
@@ -213,26 +211,12 @@ class LineDisplay:
         self.warn(name, problem)
 
 
-class _Lines:
+class _Lines(PacedLines):
     def __init__(self, console: Console, name: str) -> None:
+        super().__init__(name)
         self._console = console
-        self._name = name
-        self._total: int | None = None
-        self._unit = ""
-        self._done = 0
-        self._started = self._said = time.monotonic()
 
-    def start(self, total: int | None, unit: str) -> None:
-        self._total, self._unit, self._done = total, unit, 0
-        self._started = self._said = time.monotonic()
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        self._done += count
-        now = time.monotonic()
-        if now - self._said < _LINE_EVERY_S:
-            return
-        self._said = now
-        rate = self._done / (now - self._started)
+    def _say(self, rate: float, note: str) -> None:
         left = ""
         if self._total is not None and rate > 0:
             left = f", {max(self._total - self._done, 0) / rate:.0f} s left"
@@ -243,6 +227,3 @@ class _Lines:
             highlight=False,
             soft_wrap=True,
         )
-
-    def report(self, figures: Mapping[str, float]) -> None:
-        pass

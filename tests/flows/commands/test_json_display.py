@@ -12,7 +12,7 @@ from rich.console import Console
 
 from corpus.errors import UsageError
 from corpus.json_log import JsonFormatter, wants_json
-from flows.commands import json_display
+from flows.commands import paced_lines
 from flows.commands.display import current_display, open_display
 
 
@@ -24,7 +24,7 @@ def as_json(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_stages_are_lines_with_counts_and_rates(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(json_display, "_LINE_EVERY_S", 0.0)
+    monkeypatch.setattr(paced_lines, "LINE_EVERY_S", 0.0)
     with open_display(Console()):
         display = current_display()
         progress = display.stage("pages")
