@@ -141,14 +141,16 @@ def _sources(name: str, distribution: Distribution, seen: set[str]) -> Iterator[
     metadata = message_from_string(distribution.read_text("METADATA") or "")
     version, readme = metadata["Version"] or "", str(metadata.get_payload())
     yield Source(name, version, "README", None, readme, len(readme))
+    names = {"README"}  # a file may lie beside a folder of its name
     # RECORD itself, because `distribution.files` asks the disk about each of 70,000 files.
     for row in sorted(csv.reader((distribution.read_text("RECORD") or "").splitlines())):
         path, size = row[0], int(row[2] or 0) if len(row) == 3 else 0
         inside = not path.startswith(("/", "..")) and "/../" not in path
         if path.endswith(".py") and inside and path not in seen:
             seen.add(path)
-            if not _NOT_DOCUMENTATION & set(path.split("/")):
-                module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            if module not in names and not _NOT_DOCUMENTATION & set(path.split("/")):
+                names.add(module)
                 file = Path(str(distribution.locate_file(path)))
                 yield Source(name, version, module, file, "", size)
 

@@ -38,7 +38,6 @@ _MODULE_BYTES = range(2_000, 100_000)
 _ENOUGH_DOC_BYTES = 16_000  # about what an article takes
 # Parsing takes a second per 3 MB of source: a module pays for its code with documentation.
 _COST_PER_BYTE = 0.15
-_LOOK_AT_PER_HOST = 80  # modules whose documentation is measured before the best are taken
 _BYTES_PER_WORD = 14  # of documentation that is prose
 
 
@@ -122,8 +121,7 @@ def choose_sources(sources: list[Source], config: DemoWebConfig) -> list[Source]
 
 
 def _rank(sources: list[Source], config: DemoWebConfig) -> list[Source]:
-    largest = sorted(sources, key=lambda s: (s.file is not None, -s.num_bytes, s.name))
-    measured = [(count_doc_bytes(source), source) for source in largest[:_LOOK_AT_PER_HOST]]
+    measured = [(count_doc_bytes(source), source) for source in sources]
     enough = [pair for pair in measured if pair[0] >= config.min_words * _BYTES_PER_WORD]
     return [source for _, source in sorted(enough, key=lambda pair: (_cost(*pair), pair[1].name))]
 

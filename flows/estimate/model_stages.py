@@ -88,7 +88,7 @@ def _scores(
         seconds * low,
         seconds * high,
         disk_bytes=asked / 100,
-        memory_bytes=1e9 + 4 * config.num_parameters,
+        memory_bytes=_PROCESS_BYTES + 4 * config.num_parameters,
         units=asked,
         assumed=assumed,
     )

@@ -22,18 +22,20 @@ class Plan:
     """What a recipe is going to take."""
 
     stages: list[StageEstimate]
+    """The last is what is around the others."""
     notes: list[str]
 
     @property
     def total(self) -> StageEstimate:
-        """All stages, one after the other."""
+        """All stages, one after the other, within the flow."""
+        *stages, flow = self.stages
         return StageEstimate(
             "total",
             seconds=sum(stage.seconds for stage in self.stages),
             low_s=sum(stage.low_s for stage in self.stages),
             high_s=sum(stage.high_s for stage in self.stages),
             disk_bytes=sum(stage.disk_bytes for stage in self.stages),
-            memory_bytes=max(stage.memory_bytes for stage in self.stages),
+            memory_bytes=max(stage.memory_bytes for stage in stages) + flow.memory_bytes,
             network_bytes=sum(stage.network_bytes for stage in self.stages),
         )
 
@@ -68,8 +70,10 @@ def plan(
         tokens = num_tokens(recipe, stages[-1].units)
         val_tokens = tokens * recipe.tokens.val_fraction
         stages += estimate_model(recipe, val_tokens, here, gpu or _own_gpu())
-    flow_s = shipped()["flow"]["fixed_s"] * slowness(here.speed) * (1.0 if until is None else 0.7)
-    stages.append(StageEstimate("flow", flow_s, flow_s * 0.7, flow_s * 2))
+    flow = shipped()["flow"]
+    flow_s = flow["fixed_s"] * slowness(here.speed) * (1.0 if until is None else 0.7)
+    memory = flow["memory"]
+    stages.append(StageEstimate("flow", flow_s, flow_s * 0.7, flow_s * 2, memory_bytes=memory))
     return Plan(stages, _notes(stages, here.speed.share))
 
 

@@ -36,6 +36,8 @@ def install(site: Path, package: str, num_modules: int) -> None:
     files[f"{package}/small.py"] = '"""Too little."""\n'
     files[f"{package}/code.py"] = '"""Examples.\n\n' + ">>> print(1)\n" * 400 + '"""\n'
     files[f"{package}/broken.py"] = module_source("broken", 12) + "def broken(:\n"
+    files[f"{package}/code/__init__.py"] = module_source("beside", 12)  # of code.py's name
+    files["README.py"] = module_source("readme", 12)
     files[f"{package}/tests/test_m.py"] = module_source("tests", 12)
     info = f"{package}-1.5.dist-info"
     files[f"{info}/METADATA"] = f"Name: {package}\nVersion: 1.5\n\n# {package}\n\n" + PROSE * 12
