@@ -9,8 +9,9 @@ import gc
 import hashlib
 import sysconfig
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import ClassVar
 
@@ -38,6 +39,7 @@ _MODULE_BYTES = range(2_000, 100_000)
 _ENOUGH_DOC_BYTES = 16_000  # about what an article takes
 # Parsing takes a second per 3 MB of source: a module pays for its code with documentation.
 _COST_PER_BYTE = 0.15
+_LOOK_AT = 80  # modules of a package whose documentation is measured before the best are taken
 _BYTES_PER_WORD = 14  # of documentation that is prose
 
 
@@ -115,15 +117,19 @@ def choose_sources(sources: list[Source], config: DemoWebConfig) -> list[Source]
         if source.file is None or source.num_bytes in _MODULE_BYTES:
             by_package[source.package].append(source)
     packages = sorted(by_package, key=lambda name: (-len(by_package[name]), name))
-    ranked = [_rank(by_package[name], config) for name in packages[: config.num_hosts]]
+    ranked = [_ranked(by_package[name], config) for name in packages[: config.num_hosts]]
     rounds = chain.from_iterable(zip_longest(*ranked))
-    return [source for source in rounds if source is not None][: config.num_pages]
+    return list(islice((source for source in rounds if source is not None), config.num_pages))
 
 
-def _rank(sources: list[Source], config: DemoWebConfig) -> list[Source]:
-    measured = [(count_doc_bytes(source), source) for source in sources]
-    enough = [pair for pair in measured if pair[0] >= config.min_words * _BYTES_PER_WORD]
-    return [source for _, source in sorted(enough, key=lambda pair: (_cost(*pair), pair[1].name))]
+def _ranked(sources: list[Source], config: DemoWebConfig) -> Iterator[Source]:
+    """Those with enough documentation: the best of the largest, then of the next largest."""
+    largest = sorted(sources, key=lambda s: (s.file is not None, -s.num_bytes, s.name))
+    for start in range(0, len(largest), _LOOK_AT):
+        measured = [(count_doc_bytes(each), each) for each in largest[start : start + _LOOK_AT]]
+        enough = [pair for pair in measured if pair[0] >= config.min_words * _BYTES_PER_WORD]
+        for _, source in sorted(enough, key=lambda pair: (_cost(*pair), pair[1].name)):
+            yield source
 
 
 def _cost(num_doc_bytes: int, source: Source) -> float:

@@ -38,6 +38,7 @@ class Shape:
     right: float
     """Half of what went out."""
     percent_kept: float
+    """To a tenth, rounded down: 100 says that all was kept."""
 
 
 class _Rejects(Remembered):
@@ -53,7 +54,7 @@ def funnel_shapes(tokens: Path) -> list[Shape]:
             row,
             50 * row.incoming / widest,
             50 * row.out / widest,
-            100 * row.out / row.incoming if row.incoming else 100.0,
+            1000 * row.out // row.incoming / 10 if row.incoming else 100.0,
         )
         for row in rows
     ]

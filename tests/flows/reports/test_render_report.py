@@ -73,6 +73,8 @@ def test_the_funnel_has_every_stage_and_every_reason(reported: Reported, page: s
     for stage, folder in lineage(reported.tokens).items():
         counts = read_record(folder).counts
         assert f"{counts.out:,} {stage}" in text
+        kept = re.findall(rf"([\d.]+) % of {counts.incoming:,} kept", text)
+        assert any(-0.1 < float(each) - 100 * counts.out / counts.incoming <= 0 for each in kept)
         for reason, count in counts.rejects.items():
             assert re.search(rf"{reason}\s{{1,2}}{count}", text)
 
