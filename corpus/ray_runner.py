@@ -211,6 +211,8 @@ def _result(reference: Any) -> Any:  # noqa: ANN401
 
 
 def _give_up(references: list[Any]) -> None:
-    if ray.is_initialized():
-        for reference in references:
+    """Cancel what has not ended: a task whose answer is arriving would end us (a race in Ray)."""
+    if ray.is_initialized() and references:
+        _, unfinished = ray.wait(references, num_returns=len(references), timeout=0)
+        for reference in unfinished:
             ray.cancel(reference)

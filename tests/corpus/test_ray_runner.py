@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -103,3 +105,22 @@ def test_a_machine_that_does_not_see_the_folder_is_named(runner, monkeypatch, tm
         RayRunner(tmp_path, workers=2)
     assert "mount" in caught.value.hint
     assert not list(tmp_path.iterdir())
+
+
+FOLLOW_MANY = """
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from corpus.ray_runner import RayRunner
+
+with RayRunner(Path(), workers=2) as runner, ThreadPoolExecutor(4) as threads:
+    list(threads.map(lambda number: list(runner.follow(abs, number)), range(300)))
+"""
+
+
+def test_an_answer_that_is_just_arriving_is_not_cancelled(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ROOT)
+    # In a process of its own, which Ray aborts if it is.
+    done = subprocess.run(
+        [sys.executable, "-c", FOLLOW_MANY], cwd=tmp_path, capture_output=True, timeout=PATIENCE_S
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
