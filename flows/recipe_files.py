@@ -1,11 +1,13 @@
 """Where the recipes that come with webtext lie, and their names."""
 
-import sys
+import sysconfig
 from pathlib import Path
 
+_INSTALLED = Path("share", "webtext", "recipes")
 RECIPE_FOLDERS = (
     Path(__file__).parent.parent / "recipes",  # a checkout
-    Path(sys.prefix) / "share" / "webtext" / "recipes",  # an installed wheel
+    sysconfig.get_path("data") / _INSTALLED,  # an installed wheel
+    sysconfig.get_path("data", sysconfig.get_preferred_scheme("user")) / _INSTALLED,  # pip --user
 )
 
 

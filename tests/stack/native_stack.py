@@ -162,9 +162,9 @@ def connect(port: int, database: str) -> Iterator[psycopg2.extensions.connection
         connection.close()
 
 
-def call(url: str, body: bytes | None = None) -> bytes:
+def call(url: str, body: bytes | None = None, **headers: str) -> bytes:
     """GET, or POST of JSON."""
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
     with urllib.request.urlopen(request, timeout=10) as answer:
         return answer.read()
 
