@@ -7,18 +7,28 @@ shards appear whole under their names, so what a dead worker left behind is no s
 
 import logging
 import os
+import re
+import signal
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from importlib.metadata import requires
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from corpus.errors import PassingError, UsageError, WebtextError
+from corpus.manifest import library_versions
+from corpus.ray_address import cluster_address
 from corpus.runner import TaskPool
 
-# Ray reads these where it is imported: no report of use to its makers; tasks run in our
-# environment, not in one that Ray makes of uv's; workers without a GPU keep CUDA_VISIBLE_DEVICES.
+_MAX_RETRIES = 3
+
+# Ray reads these where it is imported: a task for which memory runs out is given up like any other
+# (by itself Ray tries for ever); no report of use to its makers; tasks run in our environment, not
+# in one that Ray makes of uv's; workers without a GPU keep CUDA_VISIBLE_DEVICES.
 for _name, _value in {
+    "RAY_task_oom_retries": str(_MAX_RETRIES),
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -28,7 +38,7 @@ for _name, _value in {
 
 try:
     import ray
-    from ray.exceptions import RayError
+    from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ModuleNotFoundError as exc:
     raise UsageError(
@@ -39,10 +49,10 @@ except ModuleNotFoundError as exc:
 T = TypeVar("T")
 R = TypeVar("R")
 
-_MAX_RETRIES = 3
 _POLL_S = 1.0
 _OBJECT_STORE_BYTES = 200 << 20
 _NODE_PATIENCE_S = 120.0
+_NAME = re.compile(r"[\w.-]+")
 
 
 class RayRunner:
@@ -54,7 +64,7 @@ class RayRunner:
         address: Of the cluster, HOST:PORT; empty: RAY_ADDRESS, or a Ray of this machine.
 
     Raises:
-        UsageError: a machine does not see the data folder.
+        UsageError: a machine does not see the data folder, or has other versions than this one.
         WebtextError: there is no cluster at the address.
     """
 
@@ -62,9 +72,9 @@ class RayRunner:
 
     def __init__(self, data: Path, workers: int, address: str = "") -> None:
         self._is_ours = not ray.is_initialized()
-        if self._is_ours:
-            _start(address or os.environ.get("RAY_ADDRESS", ""), workers)
         try:
+            if self._is_ours:
+                _start(cluster_address(address), workers)
             self._run = ray.remote(num_cpus=1, max_retries=_MAX_RETRIES, retry_exceptions=False)(
                 _run
             )
@@ -141,11 +151,11 @@ class RayRunner:
             looks = {
                 self._run.options(
                     num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
-                ).remote(self._cwd, Path.exists, probe): host
+                ).remote(self._cwd, _look, probe): host
                 for node, host in nodes.items()
             }
             done, late = ray.wait(list(looks), num_returns=len(looks), timeout=_NODE_PATIENCE_S)
-            blind = [looks[each] for each in done if not _result(each)]
+            seen = {looks[each]: _result(each) for each in done}
         finally:
             probe.unlink(missing_ok=True)
         if late:
@@ -154,11 +164,13 @@ class RayRunner:
                 f"no worker starts on {hosts}",
                 hint="See that webtext is installed there, in the same version of Python.",
             )
-        if blind:
+        if blind := [host for host, (sees_it, _) in seen.items() if not sees_it]:
             raise UsageError(
                 f"{', '.join(blind)} does not see the data folder {data.resolve()}",
                 hint="Put it on a file system that all machines mount under the same path.",
             )
+        for host, (_, versions) in seen.items():
+            _check_versions(host, versions)
 
 
 class _Pool:
@@ -177,13 +189,53 @@ def _start(address: str, workers: int) -> None:
         # By name: without one Ray joins any that runs here.
         options = {"address": "local", "include_dashboard": False}
         options |= {"num_cpus": workers, "object_store_memory": _OBJECT_STORE_BYTES}
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, RuntimeError, ValueError) as exc:
-        raise PassingError(
-            f"there is no Ray at {address}: {exc}" if address else f"Ray does not start: {exc}",
-            hint="See `ray status` on a machine of the cluster, and runner.address or RAY_ADDRESS.",
-        ) from exc
+    except (OSError, RuntimeError, ValueError, RayError) as exc:
+        raise _not_started(address, " ".join(str(exc).split())) from exc
+    # Ray's own answer to SIGTERM is a stack trace and an abort; ours is that to Ctrl-C.
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _not_started(address: str, reason: str) -> WebtextError:
+    if "Version mismatch" in reason:
+        return UsageError(
+            f"the Ray at {address} is not of our versions: {reason}",
+            hint="Install the same versions of Python and Ray on every machine.",
+        )
+    if address:
+        return PassingError(
+            f"Ray at {address} cannot be joined: {reason}",
+            hint="See `ray status` on a machine of the cluster. If it was started with a token, "
+            "set RAY_AUTH_MODE=token and the same RAY_AUTH_TOKEN here.",
+        )
+    return PassingError(
+        f"Ray does not start on this machine: {reason}",
+        hint="Its logs are in /tmp/ray/session_latest/logs. `--runner process` does without it.",
+    )
+
+
+def _look(probe: Path) -> tuple[bool, dict[str, str]]:
+    """Whether a machine sees the file, and the versions of webtext and of what it requires."""
+    names = [_NAME.match(each) for each in requires("webtext") or () if "extra ==" not in each]
+    return probe.exists(), library_versions(tuple(name[0] for name in names if name))
+
+
+def _check_versions(host: str, versions: dict[str, str]) -> None:
+    ours = library_versions(tuple(versions))
+    others = [
+        f"{name} {versions[name]} (here {ours[name]})"
+        for name in ours
+        if versions[name] != ours[name]
+    ]
+    if others:
+        raise UsageError(
+            f"{host} has other versions than this machine: {', '.join(others)}",
+            hint="Install the same on every machine: what a library does otherwise would be in "
+            "the corpus.",
+        )
 
 
 def _run(cwd: Path, function: Callable[[T], R], task: T) -> tuple[R | None, Exception | None]:
@@ -199,11 +251,23 @@ def _run(cwd: Path, function: Callable[[T], R], task: T) -> tuple[R | None, Exce
 def _result(reference: Any) -> Any:  # noqa: ANN401
     try:
         result, error = ray.get(reference)
+    except RayTaskError as exc:  # `_run` hands errors back: here it was not even reached
+        raise WebtextError(
+            f"a worker of Ray cannot take our tasks: {str(exc).strip().splitlines()[-1]}",
+            hint="Install the same versions of webtext and Python on every machine as on this one: "
+            "pip install 'webtext[ray]'",
+        ) from exc
+    except OutOfMemoryError as exc:
+        raise PassingError(
+            f"memory ran out in each of {_MAX_RETRIES + 1} tries of a task",
+            hint="Let fewer tasks run at once on a machine: fewer --workers, or on a cluster "
+            "`ray start --num-cpus N`. Run the same command again: finished shards are kept.",
+        ) from exc
     except RayError as exc:
         raise PassingError(
             f"a task was lost {_MAX_RETRIES + 1} times: {str(exc).strip().splitlines()[0]}",
-            hint="Most often memory runs out, or machines do: see `ray status`. Run the same "
-            "command again: finished shards are kept.",
+            hint="Its worker or its machine died: see `ray status`. Run the same command again: "
+            "finished shards are kept.",
         ) from exc
     if error is not None:
         raise error

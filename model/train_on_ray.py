@@ -4,7 +4,6 @@ The workers run the same `model.train.train`, on a Ray cluster (RAY_ADDRESS) or 
 of them and this process must see the same tokens folder and run folder.
 """
 
-import os
 import shutil
 import signal
 import sys
@@ -16,6 +15,8 @@ from ray.train import FailureConfig, RunConfig as RayRunConfig, ScalingConfig, T
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from corpus.child import exit_with_parent
+from corpus.errors import WebtextError
+from corpus.ray_address import cluster_address
 from corpus.tokenizer import Tokenizer
 from corpus.tokens.stage import TOKENIZER_FOLDER
 from model.metrics import read_training
@@ -40,12 +41,16 @@ def main() -> None:
     output.mkdir(parents=True, exist_ok=True)
     (output / _STOP).unlink(missing_ok=True)
     forget_failure(output)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: (output / _STOP).touch())
     # Without an address: a cluster of this machine, for this training. Asked for by name, as Ray
     # would join any that runs here, and end with it.
-    address = os.environ.get("RAY_ADDRESS")
+    try:
+        address = cluster_address()
+    except WebtextError as exc:
+        sys.exit(str(exc))
     ray.init(address=address or "local", include_dashboard=False)
+    # After Ray, which would abort on SIGTERM.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: (output / _STOP).touch())
     device = config.train.device  # of the workers: this machine need not have a GPU
     use_gpu = device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
     trainer = TorchTrainer(

@@ -1,7 +1,6 @@
 """The servers that the environment names: each is asked what webtext is going to ask it."""
 
 import os
-import socket
 from collections.abc import Iterator
 from importlib.util import find_spec
 from urllib.parse import urlsplit
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 import requests
 
 from corpus.errors import WebtextError
+from corpus.ray_address import WORDS, cluster_address
 from flows.doctor.check import Check, fail, ok, warn
 from flows.recipe import Recipe
 
@@ -117,17 +117,12 @@ def check_ray(address: str) -> Check:
     """Whether something listens where RAY_ADDRESS points, and Ray is installed."""
     if find_spec("ray") is None:
         return fail("Ray", "RAY_ADDRESS is set, but Ray is missing", "pip install 'webtext[ray]'")
-    place = urlsplit(address if "://" in address else f"//{address}")
-    try:
-        port = place.port
-    except ValueError:
-        port = None
-    if place.hostname is None or port is None:
+    if address in WORDS:
         return warn("Ray", f"RAY_ADDRESS={address} names no HOST:PORT", "Give it as HOST:6379")
     try:
-        socket.create_connection((place.hostname, port), _PATIENCE_S).close()
-    except OSError as exc:
-        return fail("Ray", f"nothing listens at {address}: {exc}", "ray start --head --port 6379")
+        cluster_address(address)
+    except WebtextError as exc:
+        return fail("Ray", exc.message, exc.hint)
     return ok("Ray", f"something listens at {address}")
 
 

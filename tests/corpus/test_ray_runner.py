@@ -97,10 +97,7 @@ def test_a_task_that_nobody_follows_any_more_is_given_up(runner, tmp_path):
 
 
 def test_a_machine_that_does_not_see_the_folder_is_named(runner, monkeypatch, tmp_path):
-    def not_there(*_: object) -> bool:
-        return False
-
-    monkeypatch.setattr(Path, "exists", not_there)
+    monkeypatch.setattr("corpus.ray_runner._look", lambda _: (False, {}))
     with pytest.raises(UsageError, match="does not see the data folder") as caught:
         RayRunner(tmp_path, workers=2)
     assert "mount" in caught.value.hint

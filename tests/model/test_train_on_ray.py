@@ -1,5 +1,10 @@
 """`--runner ray` trains the same model under Ray Train, on workers of a local Ray."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from corpus.errors import WebtextError
@@ -7,6 +12,8 @@ from corpus.metrics import read_metrics
 from corpus.runtime import Runtime
 from model.launch import run
 from model.settings import ModelConfig, RunConfig, TrainConfig
+from model.training.training_state import newest
+from tests.corpus.ray_tasks import wait_until
 
 pytest.importorskip("ray")
 
@@ -45,3 +52,29 @@ def test_a_training_that_fails_on_ray_says_why_and_is_not_repeated(tokens, tmp_p
     )
     with pytest.raises(WebtextError, match=r"step \d+: the loss is (nan|inf)"):
         run(RunConfig(model=SHAPE, train=train), {"tokens": tokens}, tmp_path / "run", Runtime())
+
+
+@pytest.mark.slow
+def test_a_training_that_is_stopped_on_ray_is_saved(tokens, tmp_path):
+    output, config = tmp_path / "run", tmp_path / "config.json"
+    train = TRAIN.model_copy(
+        update={"runner": "ray", "steps": 100_000, "checkpoint_every": 100_000}
+    )
+    config.write_text(RunConfig(model=SHAPE, train=train).model_dump_json())
+    arguments = ["--config", config, "--tokens", tokens, "--output", output]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "model.train_on_ray", *map(str, arguments)],
+            stdout=log,
+            stderr=log,
+            env={key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"},
+        )
+        try:
+            wait_until(lambda: len(read_metrics(output)) > 5, "the first steps")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(90) == 0, (tmp_path / "log").read_text()
+        finally:
+            process.kill()
+    saved = newest(output)
+    assert saved is not None
+    assert saved.name == f"step-{len(read_metrics(output)):08d}"
