@@ -213,7 +213,8 @@ def _not_started(address: str, reason: str) -> WebtextError:
         )
     return PassingError(
         f"Ray does not start on this machine: {reason}",
-        hint="Its logs are in /tmp/ray/session_latest/logs. `--runner process` does without it.",
+        hint="It needs a folder with a short path and room: RAY_TMPDIR, or /tmp. Its logs are in "
+        "ray/session_latest/logs there. `--runner process` does without it.",
     )
 
 
