@@ -25,6 +25,7 @@ from prefect.client.schemas.objects import (
     ConcurrencyLimitConfig,
     ConcurrencyLimitStrategy,
     FlowRun,
+    State,
     StateType,
 )
 from prefect.client.schemas.sorting import FlowRunSort
@@ -44,7 +45,7 @@ from flows.limit_use import free_all
 from flows.rebuild_corpus import look_for_news, rebuild_corpus
 from flows.recipe import Recipe
 from flows.scheduled_run import SERVED_BY
-from flows.watch_runs import HEARTBEAT_S, watch_runs
+from flows.watch_runs import HEARTBEAT_S, process_is_gone, watch_runs
 
 # A second run of the same waits for the first: it finds its work done, or goes on with it.
 _ONE_AT_A_TIME = ConcurrencyLimitConfig(
@@ -116,12 +117,19 @@ def serve(deployments: list[RunnerDeployment], *, is_own_server: bool) -> None:
     # What Ctrl-C interrupts there is no error of anybody's.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     runner.handle_sigterm = signal.default_int_handler  # Prefect's own leaves its flows behind
+    identities: list[UUID] = []
     for each in deployments:
         identity = runner.add_deployment(each)
+        assert isinstance(identity, UUID)  # we are in no event loop
+        identities.append(identity)
         if is_own_server:
-            assert isinstance(identity, UUID)  # we are in no event loop
             _go_on_with(identity)
-    asyncio.run(runner.start())
+    try:
+        asyncio.run(runner.start())
+    finally:
+        if is_own_server:
+            for identity in identities:
+                _leave(identity, AwaitingRetry(message="webtext serve was stopped."))
 
 
 def deploy(deployments: list[RunnerDeployment], pool: str) -> None:
@@ -158,24 +166,37 @@ def _triggers(follower: Flow, recipe: Recipe) -> Iterator[DeploymentEventTrigger
 def _go_on_with(identity: UUID) -> None:
     """Schedule again what ran when we, and our server with us, were killed.
 
-    What came due while nobody served comes once, not as often as it was missed.
+    What came due while nobody served comes once, not as often as it was missed. All goes by the
+    recipe as it is now.
     """
     now = datetime.now(UTC)
     with get_client(sync_client=True) as client:
         free_all(client)
-        limit = client.read_deployment(identity).global_concurrency_limit
+        deployment = client.read_deployment(identity)
+        limit = deployment.global_concurrency_limit
         if limit is not None:  # slots of the dead
             free = GlobalConcurrencyLimitUpdate(active_slots=0)
             client.update_global_concurrency_limit(limit.name, free)
-        for run in _runs(client, identity, _AT_WORK):
-            _crash_inner(client, run.id)
-            client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
-        due = _runs(client, identity, [StateType.SCHEDULED])
-        missed = [each for each in due if each.auto_scheduled and _start(each) < now]
+        _leave(identity, process_is_gone())
+        missed: list[FlowRun] = []
+        for run in _runs(client, identity, [StateType.SCHEDULED]):
+            if run.state_name == AwaitingRetry().name:
+                given = run.parameters | deployment.parameters
+                client.update_flow_run(run.id, parameters=given)
+            elif run.auto_scheduled and _start(run) < now:
+                missed.append(run)
         for run in missed:
             client.delete_flow_run(run.id)
-        if missed:  # by the recipe as it is now
+        if missed:
             client.create_flow_run_from_deployment(identity)
+
+
+def _leave(identity: UUID, state: State) -> None:
+    """Give what runs a state with which it begins again at the next `webtext serve`."""
+    with get_client(sync_client=True) as client:
+        for run in _runs(client, identity, _AT_WORK):
+            _crash_inner(client, run.id)
+            client.set_flow_run_state(run.id, state, force=True)
 
 
 def _crash_inner(client: SyncPrefectClient, parent: UUID) -> None:

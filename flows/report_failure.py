@@ -96,7 +96,9 @@ def _running_stage(flow_run: FlowRun) -> str | None:
             flow_run_filter=FlowRunFilter(id=both),
             task_run_filter=TaskRunFilter(state=TaskRunFilterState(name=names)),
         )
-    return runs[-1].name if runs else None
+    # Killed more than once, it left several.
+    began = {run.start_time: run.name for run in runs if run.start_time}
+    return began[max(began)] if began else None
 
 
 def _command(flow_run: FlowRun) -> str:

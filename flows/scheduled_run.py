@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+from uuid import UUID
 
 from prefect import Flow
+from prefect.runtime import flow_run
 
 from corpus.storage.mirror import open_data, push_data
+from flows.watch_runs import check_survives
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,9 +31,13 @@ def scheduled_run(data: str) -> Iterator[Path]:
 
     Args:
         data: A folder, or an s3:// URL.
+
+    Raises:
+        WebtextError: the process of this run died each time that it began.
     """
     if parent := os.environ.get(SERVED_BY):
         threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+    check_survives(UUID(flow_run.id))
     folder = open_data(data)
     try:
         yield folder

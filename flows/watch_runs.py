@@ -4,9 +4,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from prefect.automations import Automation
-from prefect.client.schemas.objects import StateType
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State, StateType
 from prefect.events import EventTrigger, Posture
 from prefect.events.actions import ActionTypes, ChangeFlowRunState
+from prefect.states import AwaitingRetry
+
+from corpus.errors import WebtextError
 
 HEARTBEAT_S = 30
 """Between two signs of life of a run, in seconds: the shortest that Prefect allows."""
@@ -14,6 +18,9 @@ HEARTBEAT_S = 30
 _BEAT = "prefect.flow-run.heartbeat"
 _ENDS = ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut", "AwaitingRetry")
 _MISSED_BEATS = 3
+_GONE = "No sign of life: the process of this run is gone."
+_MAX_RETRIES = 3
+"""How often a run begins again whose process is gone."""
 
 
 def watch_runs(deployment: UUID, name: str) -> None:
@@ -30,7 +37,7 @@ def watch_runs(deployment: UUID, name: str) -> None:
         ChangeFlowRunState(
             state=StateType.SCHEDULED,
             name="AwaitingRetry",
-            message="No sign of life: the process of this run is gone.",
+            message=_GONE,
             force=False,
         )
     ]
@@ -50,3 +57,30 @@ def watch_runs(deployment: UUID, name: str) -> None:
         actions=schedule_again,
         owner_resource=f"prefect.deployment.{deployment}",
     ).create()
+
+
+def process_is_gone() -> State:
+    """The state of a run that begins again because its process is gone."""
+    return AwaitingRetry(message=_GONE)
+
+
+def check_survives(run: UUID) -> None:
+    """Begin no run again whose process died as often as a run may begin again.
+
+    Prefect's `run_count` also counts what a person begins again; the states of a run tell that
+    apart. A person, or the next of the schedule, can only retry what has ended, and then the count
+    is anew.
+
+    Raises:
+        WebtextError: it did, and whatever killed it would do so again.
+    """
+    with get_client(sync_client=True) as client:
+        deaths = 0
+        for state in client.read_flow_run_states(run):
+            deaths = 0 if state.is_final() else deaths + (state.message == _GONE)
+    if deaths > _MAX_RETRIES:
+        raise WebtextError(
+            f"the process of this run died {deaths} times in a row, without a word",
+            hint="Most often the memory was full: the kernel's log (dmesg) or the container's end "
+            "says so. Give it more, or take fewer workers; then go on. What is finished is kept.",
+        )

@@ -1,10 +1,13 @@
 """One Prefect server for all tests of flows; commands run in this process."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import orjson
 import pytest
 from rich.console import Console
 
@@ -30,6 +33,8 @@ class Outcome:
 
 
 Webtext = Callable[..., Outcome]
+Webhook = list[dict]
+"""What a webhook was told."""
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +67,27 @@ def webtext(
         return Outcome(exit_code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
+    """A webhook that failures are reported to; what it was told."""
+    told: Webhook = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            told.append(orjson.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format, *args):  # noqa: A002 - its name there
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("WEBTEXT_FAILURE_WEBHOOK", f"http://127.0.0.1:{server.server_port}/hook")
+    yield told
+    server.shutdown()
+    thread.join()
+    server.server_close()

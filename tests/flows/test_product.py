@@ -1,9 +1,6 @@
 """Every flow's runs are named and tagged; a failed one is reported with stage, reason, remedy."""
 
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,30 +49,6 @@ def flows(prefect_server):
                 time.sleep(0.1)
 
     return SimpleNamespace(make=make, outer=outer, fail=fail_outside, wait=wait)
-
-
-@pytest.fixture
-def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict]]:
-    """What a webhook was told."""
-    told: list[dict] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            told.append(orjson.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format, *args):  # noqa: A002 - its name there
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("WEBTEXT_FAILURE_WEBHOOK", f"http://127.0.0.1:{server.server_port}/hook")
-    yield told
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def runs_named(name: str) -> list:

@@ -66,9 +66,10 @@ look = "* * * * *"
 class Served:
     """A `webtext serve` at work, and what its Prefect knows."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, earlier: int) -> None:
         self.process = process
         self._log = log
+        self._earlier = earlier
 
     def wait_until(self, condition: Callable[[], object], timeout_s: float = 400) -> None:
         until = time.monotonic() + timeout_s
@@ -78,9 +79,14 @@ class Served:
             time.sleep(0.1)
 
     @property
+    def said(self) -> str:
+        """What this process printed, and its flows."""
+        return self._log.read_text()[self._earlier :]
+
+    @property
     def api_url(self) -> str:
-        found = [line for line in self._log.read_text().splitlines() if "PREFECT_API_URL=" in line]
-        return found[-1].partition("=")[2]
+        self.wait_until(lambda: "/api\n" in self.said)
+        return self.said.partition("PREFECT_API_URL=")[2].splitlines()[0]
 
     def runs(self, *tags: str) -> list[dict]:
         """The flow runs with all of these tags."""
@@ -95,6 +101,8 @@ class Served:
 def serve(folder: Path) -> Iterator[Served]:
     hidden = {"PREFECT_API_URL", "PREFECT_HOME"}
     log = folder / "log"
+    log.touch()
+    earlier = len(log.read_text())
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows", "serve", "small.toml", "--workers", "1"],
@@ -104,7 +112,7 @@ def serve(folder: Path) -> Iterator[Served]:
             env={key: value for key, value in os.environ.items() if key not in hidden},
         )
     try:
-        yield Served(process, log)
+        yield Served(process, log, earlier)
     finally:
         process.kill()
         process.wait()

@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 
 from corpus.manifest import MANIFEST
+from flows.watch_runs import process_is_gone
 from tests.processes import descendants_of
 from tests.stack.asked_servers import mlflow_runs, prefect
 from tests.stack.jumping_clock import COMPILER, JumpingClock
-from tests.stack.native_stack import NativeStack, wait
+from tests.stack.native_stack import NativeStack, call, wait
 from tests.stack.small_recipe import link_to, write_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -138,6 +140,9 @@ def test_a_run_whose_worker_is_killed_goes_on_at_another(stack: NativeStack, rec
     finally:
         worker.kill()
     assert [run["state_type"] for run in again] == ["COMPLETED"]
+    url = f"{stack.environment['PREFECT_API_URL']}/flow_run_states/?flow_run_id={again[0]['id']}"
+    said = [state["message"] for state in orjson.loads(call(url))]
+    assert said.count(process_is_gone().message) == 1, "it is not counted as what it is"
     assert list(data.glob(f"tokens/*/{MANIFEST}"))
 
 
