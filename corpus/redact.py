@@ -1,6 +1,7 @@
 """Takes passwords and keys out of texts that are logged or sent: error messages, commands."""
 
 import re
+from contextlib import suppress
 
 _HIDDEN = "***"
 # user:password@ of a URL, and token@.
@@ -29,19 +30,25 @@ def redact_users(text: str) -> str:
 
 
 def redact_error(error: BaseException | None) -> None:
-    """Do the same to an error and to all that it came of, before anybody records it.
+    """Do the same to an error, to those in it and to all that it came of, before it is recorded.
 
     In place, as its class says what to do about it.
     """
     while error is not None:
         error.args = tuple(_redacted(each) for each in error.args)
-        for name in ("message", "hint", "strerror", "filename", "__notes__"):
+        for name in ("message", "hint", "strerror", "filename", "exceptions", "__notes__"):
             if (value := getattr(error, name, None)) is not None:
-                setattr(error, name, _redacted(value))
+                redacted = _redacted(value)
+                with suppress(AttributeError):  # of a group, and of some classes, it is fixed
+                    setattr(error, name, redacted)
         error = error.__cause__ or error.__context__
 
 
 def _redacted(value: object) -> object:
     if isinstance(value, list):
         return [_redacted(each) for each in value]
+    if isinstance(value, tuple):
+        return tuple(_redacted(each) for each in value)
+    if isinstance(value, BaseException):  # such as urllib3's in one of requests
+        redact_error(value)
     return redact(value) if isinstance(value, str) else value

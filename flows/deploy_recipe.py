@@ -42,9 +42,9 @@ from corpus.storage.s3 import is_url
 from flows.announce_news import FOLLOWERS
 from flows.follow_news import evaluate_run, measure_overlap, train_on_corpus
 from flows.limit_use import free_all
+from flows.prefect_logs import SERVED_BY
 from flows.rebuild_corpus import look_for_news, rebuild_corpus
 from flows.recipe import Recipe
-from flows.scheduled_run import SERVED_BY
 from flows.watch_runs import HEARTBEAT_S, process_is_gone, watch_runs
 
 # A second run of the same waits for the first: it finds its work done, or goes on with it.

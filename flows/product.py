@@ -16,6 +16,7 @@ from corpus.redact import redact_error
 from corpus.runner import RunnerConfig
 from flows.corpora.summary import corpus_hash, lineage
 from flows.open_runner import stage_runner
+from flows.prefect_logs import guard_logs
 from flows.recipe import Recipe
 from flows.report_failure import report_crash, report_failure
 
@@ -41,6 +42,7 @@ def product(name: str) -> Callable[[Callable[P, R]], Flow[P, R]]:
 
         @functools.wraps(function)
         def tagged(*args: P.args, **kwargs: P.kwargs) -> R:
+            guard_logs()
             given = signature.bind(*args, **kwargs).arguments
             outer, tags = _tags.get(), _tags_of(given)
             token = _tags.set(tags)

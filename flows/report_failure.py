@@ -23,6 +23,7 @@ from prefect.logging.loggers import flow_run_logger
 from corpus.errors import WebtextError
 from corpus.redact import redact
 from flows.failed_stage import failed_stage
+from flows.prefect_logs import REPORT
 from model.stopped import TrainingStoppedError
 
 WEBHOOK = "WEBTEXT_FAILURE_WEBHOOK"
@@ -111,7 +112,7 @@ def _publish(flow: Flow, flow_run: FlowRun, report: dict[str, object]) -> None:
     told = {name: value for name, value in report.items() if value}
     lines = [f"- **{name.replace('_', ' ')}**: {value}" for name, value in told.items()]
     text = "\n".join([f"# {flow_run.name} failed", "", *lines])
-    flow_run_logger(flow_run, flow).error(text)
+    flow_run_logger(flow_run, flow).error(text, extra=REPORT)
     artifact = ArtifactCreate(
         key="failure",
         type="markdown",

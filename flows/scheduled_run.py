@@ -14,13 +14,11 @@ from prefect import Flow
 from prefect.runtime import flow_run
 
 from corpus.storage.mirror import open_data, push_data
+from flows.prefect_logs import SERVED_BY
 from flows.watch_runs import check_survives
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-SERVED_BY = "WEBTEXT_SERVED_BY"
-"""The process of `webtext serve`, for the flows that it starts: they end with it."""
 
 _LOOK_EVERY_S = 0.5
 

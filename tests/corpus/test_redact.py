@@ -46,6 +46,8 @@ URL = "postgresql://me:pass@host/db"
         OSError(2, "no such file", URL),
         WebtextError(f"{URL} is gone", hint=f"start {URL}"),
         KeyError(URL),
+        ConnectionError(TimeoutError(f"{URL} does not answer")),
+        ExceptionGroup("two of them", [ValueError(URL), OSError(2, "no such file", URL)]),
     ],
 )
 def test_an_error_and_its_causes_hide_them_too(error: Exception):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,26 +90,32 @@ class Served:
 
     def runs(self, *tags: str) -> list[dict]:
         """The flow runs with all of these tags."""
-        query = orjson.dumps({"flow_runs": {"tags": {"all_": list(tags)}}})
+        return self.ask("flow_runs/filter", flow_runs={"tags": {"all_": list(tags)}})
+
+    def ask(self, path: str, **query: object) -> list[dict]:
+        """A POST to Prefect's API."""
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.api_url}/flow_runs/filter", query, headers)
+        content = orjson.dumps(query)
+        request = urllib.request.Request(f"{self.api_url}/{path}", content, headers)
         with urllib.request.urlopen(request) as answer:
             return orjson.loads(answer.read())
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[Served]:
+def serve(
+    folder: Path, recipe: Path = Path("small.toml"), environment: Mapping[str, str] = os.environ
+) -> Iterator[Served]:
     hidden = {"PREFECT_API_URL", "PREFECT_HOME"}
     log = folder / "log"
     log.touch()
     earlier = len(log.read_text())
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows", "serve", "small.toml", "--workers", "1"],
+            [sys.executable, "-m", "flows", "serve", str(recipe), "--workers", "1"],
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={key: value for key, value in os.environ.items() if key not in hidden},
+            env={key: value for key, value in environment.items() if key not in hidden},
         )
     try:
         yield Served(process, log, earlier)

@@ -1,12 +1,15 @@
 """Credentials of the environment and addresses are written nowhere, whether a run ends or fails."""
 
 import os
+import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
+from tests.flows.test_serve import Served, serve
 from tests.stack.small_recipe import link_to, url, write_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
@@ -30,22 +33,30 @@ FAILING = f"""
 import corpus.tokens.stage as stage
 def fail(*_):
     try:
-        raise OSError("no route to postgresql://me:{SECRET.format("postgres")}@db/webtext")
-    except OSError as exc:
+        gone = OSError("no route to postgresql://me:{SECRET.format("postgres")}@db/webtext")
+        raise ExceptionGroup("of all hosts", [gone])
+    except ExceptionGroup as exc:
         text = "https://me:{SECRET.format("https")}@host password={SECRET.format("value")}"
         raise RuntimeError(text) from exc
 stage.run = fail
+"""
+COMMAND = """
 from flows.__main__ import main
 main()
 """
 
 
-def webtext(folder: Path, *arguments: str, code: str = "", without: str = "") -> tuple[int, str]:
-    """The exit code and all that was printed; what it writes anywhere, it writes to the folder."""
+def environment_in(folder: Path) -> dict[str, str]:
+    """Of a process with all those secrets; what it writes anywhere, it writes to the folder."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT")}
     private = {name: str(folder / "home") for name in ("HOME", "TMPDIR")}
     (folder / "home").mkdir(exist_ok=True)
-    environment = kept | ENVIRONMENT | private
+    return kept | ENVIRONMENT | private
+
+
+def webtext(folder: Path, *arguments: str, code: str = "", without: str = "") -> tuple[int, str]:
+    """The exit code and all that was printed."""
+    environment = environment_in(folder)
     environment.pop(without, None)
     program = ["-c", code] if code else ["-m", "flows"]
     done = subprocess.run(
@@ -90,7 +101,7 @@ def test_what_ends_and_what_fails_writes_no_credential(tmp_path: Path):
         address = url(31).replace("://", f"://me:{SECRET.format('link')}@")
         dump.write(f'{{"id": "x", "url": "{address}", "score": 5, "created_utc": 1400000000}}\n')
     given = [str(recipe), "--data", "data", "--workers", "1"]
-    exit_code, failed = webtext(folder, "build", *given, code=FAILING)
+    exit_code, failed = webtext(folder, "build", *given, code=FAILING + COMMAND)
     assert exit_code == 1, failed
     assert "password=***" in failed
     # MLflow in the data folder this time: its database and its artifacts are read, too.
@@ -99,6 +110,42 @@ def test_what_ends_and_what_fails_writes_no_credential(tmp_path: Path):
     assert (folder / "data" / "mlflow").is_dir()
     assert not secrets_in((failed + ended).encode())
     assert not leaks(folder)
+
+
+def test_serve_tells_once_what_failed_and_shows_no_credential(tmp_path: Path):
+    inputs, folder, code = (tmp_path / name for name in ("inputs", "written", "code"))
+    for each in (inputs, folder, code):
+        each.mkdir()
+    link_to(inputs, 30)
+    recipe = write_recipe(inputs)
+    # Python runs this first: in the processes of flows, which `serve` starts, a stage fails.
+    flow_only = "import os\nif os.environ.get('PREFECT__FLOW_RUN_ID'):\n"
+    (code / "sitecustomize.py").write_text(flow_only + textwrap.indent(FAILING, "    "))
+    path = os.pathsep.join([str(code), str(Path.cwd())])
+    environment = environment_in(folder) | {"PYTHONPATH": path}
+    with serve(folder, recipe, environment=environment) as served:
+        served.wait_until(lambda: "go on with" in served.said)
+        said, messages = served.said, failures(served)
+        served.wait_until(lambda: logged(served, "Traceback"))
+        served.process.send_signal(signal.SIGTERM)
+        served.process.wait(60)
+    assert len(messages) >= 3, "of the stage, the build and the rebuild"
+    assert all("password=***" in message for message in messages)
+    assert said.count("password=***") == 1, said
+    assert "Traceback" not in said, said
+    assert not secrets_in(served.said.encode())
+    assert not leaks(folder)
+
+
+def failures(served: Served) -> list[str]:
+    """Why flows and tasks failed, as Prefect's database has it."""
+    runs = served.ask("flow_runs/filter") + served.ask("task_runs/filter")
+    return [run["state"]["message"] for run in runs if run["state_type"] == "FAILED"]
+
+
+def logged(served: Served, text: str) -> list[str]:
+    """The records of runs, in Prefect's database, that hold the text."""
+    return [line for each in served.ask("logs/filter") if text in (line := each["message"])]
 
 
 @pytest.mark.parametrize(
