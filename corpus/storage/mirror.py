@@ -5,6 +5,7 @@ A stage's folder is finished in the bucket when its manifest lies there, which i
 
 import hashlib
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import orjson
@@ -12,10 +13,18 @@ from pyarrow.fs import FileInfo
 
 from corpus.atomic import write_bytes
 from corpus.errors import WebtextError
-from corpus.manifest import MANIFEST, WITHDRAWN, is_finished, is_withdrawn, read_manifest
-from corpus.runtime import Progress
+from corpus.manifest import (
+    MANIFEST,
+    WITHDRAWN,
+    Shard,
+    is_finished,
+    is_withdrawn,
+    read_manifest,
+)
+from corpus.runtime import Progress, SilentProgress
 from corpus.storage.files import MARKER, locked, remote_of, transfer
 from corpus.storage.s3 import SCHEME, Bucket, endpoint, is_url, open_bucket, parse_url
+from corpus.storage.sending import sending
 
 _CACHE = "WEBTEXT_CACHE"
 _RECORDS = {MANIFEST, WITHDRAWN}
@@ -110,27 +119,45 @@ def _upload(
     progress: Progress | None,
 ) -> None:
     shards = {shard.name: shard for shard in read_manifest(folder).shards}
-    is_done = MANIFEST in there
+    if MANIFEST not in there:
+        with sending(bucket, key, progress or SilentProgress()) as check_alone:
+            there = _listing(bucket, key)  # somebody may have finished it while we waited
+            if MANIFEST not in there:
+                _send(folder, list(shards), bucket, key, there, progress)
+                _check_sent(folder, shards.values(), bucket, key)
+                check_alone()
+                bucket.upload(folder / MANIFEST, f"{key}/{MANIFEST}")
     # Once finished, the record and what it names stay as they are; reports and cards may change.
-    names = [name for name in _files(folder) if not (is_done and name in shards)]
+    _send(folder, [n for n in _files(folder) if n not in shards], bucket, key, there, progress)
+
+
+def _send(
+    folder: Path,
+    names: Sequence[str],
+    bucket: Bucket,
+    key: str,
+    there: dict[str, FileInfo],
+    progress: Progress | None,
+) -> None:
     changed = [folder / name for name in names if _differs(folder / name, there.get(name))]
-
-    def send(path: Path) -> None:
-        bucket.upload(path, f"{key}/{path.relative_to(folder).as_posix()}")
-
     if changed:
-        transfer(send, changed, "files sent", progress)
-    if is_done:
-        return
+        transfer(
+            lambda path: bucket.upload(path, f"{key}/{path.relative_to(folder).as_posix()}"),
+            changed,
+            "files sent",
+            progress,
+        )
+
+
+def _check_sent(folder: Path, shards: Iterable[Shard], bucket: Bucket, key: str) -> None:
     sizes = _listing(bucket, key)
-    for shard in shards.values():
+    for shard in shards:
         if shard.name not in sizes or sizes[shard.name].size != shard.bytes:
             raise WebtextError(
                 f"{SCHEME}{key}/{shard.name} is missing or not whole",
                 hint="Run the same command again to send it. If it is missing here too, move "
                 f"{folder} away, so that it is made again.",
             )
-    send(folder / MANIFEST)
 
 
 def _listing(bucket: Bucket, key: str) -> dict[str, FileInfo]:
