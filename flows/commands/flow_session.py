@@ -26,15 +26,31 @@ def flow_session(console: Console, data: Path, flow: str | None = None) -> Itera
     Raises:
         WebtextError: Prefect did not start, or S3 does not take what was made.
     """
-    from flows.commands.display import open_display
+    with prefect_session(console, data, flow), shown_stages(console, data):
+        yield
+
+
+@contextmanager
+def prefect_session(console: Console, data: Path, flow: str | None = None) -> Iterator[None]:
+    """The first half of `flow_session`, for a command that asks something between two flows.
+
+    Prefect keeps the address of its server: a command starts one, once.
+    """
     from flows.embedded_prefect import embedded_prefect
 
     with ExitStack() as stack:
         with console.status("Starting Prefect (up to 30 s the first time)"):
             stack.enter_context(embedded_prefect(data, [flow] if flow else []))
-        stack.enter_context(open_display(console))
-        with _pushed(console, data):
-            yield
+        yield
+
+
+@contextmanager
+def shown_stages(console: Console, data: Path) -> Iterator[None]:
+    """The second half: bars, which leave no room for a question, and what goes to S3."""
+    from flows.commands.display import open_display
+
+    with open_display(console), _pushed(console, data):
+        yield
 
 
 @contextmanager

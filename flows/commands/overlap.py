@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.commands.flow_session import flow_session
+from flows.commands.flow_session import flow_session, prefect_session, shown_stages
 from flows.commands.options import (
     CORES,
     DATA,
@@ -87,24 +87,21 @@ def _decontaminate(
     is_agreed: bool,
 ) -> None:
     config = recipe.decontaminate.model_copy(update={"mode": mode})
-    with flow_session(console, data):
-        from flows.decontaminate_corpus import plan_decontamination
+    with prefect_session(console, data):
+        with shown_stages(console, data):
+            from flows.decontaminate_corpus import decontaminate_corpus, plan_decontamination
 
-        inputs, plan = plan_decontamination(recipe, config, tokens, data, workers, texts)
-    from flows.corpora.tables import plan_lines
+            inputs, plan = plan_decontamination(recipe, config, tokens, data, workers, texts)
+        from flows.corpora.tables import describe_corpus, plan_lines
 
-    console.print(plan_lines(plan, inputs["matches"]), soft_wrap=True)
-    if not plan.num_touched:
-        console.print("Nothing to take out: the corpus stays as it is.")
-        return
-    if not is_agreed and not typer.confirm("Make this corpus?"):
-        console.print("Nothing was made.")
-        return
-    with flow_session(console, data):
-        from flows.decontaminate_corpus import decontaminate_corpus
-
-        folder = decontaminate_corpus(recipe, config, inputs, data, workers)
-    from flows.corpora.tables import describe_corpus
-
+        console.print(plan_lines(plan, inputs["matches"]), soft_wrap=True)
+        if not plan.num_touched:
+            console.print("Nothing to take out: the corpus stays as it is.")
+            return
+        if not is_agreed and not typer.confirm("Make this corpus?"):
+            console.print("Nothing was made.")
+            return
+        with shown_stages(console, data):
+            folder = decontaminate_corpus(recipe, config, inputs, data, workers)
     console.print(describe_corpus(folder))
     console.print(f"tokens: {folder}", soft_wrap=True)
