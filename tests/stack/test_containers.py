@@ -57,13 +57,14 @@ def _why_not() -> str:
     """Why there can be no containers here; empty: there can."""
     if shutil.which("docker") is None:
         return "there is no docker"
-    ask = {"capture_output": True, "check": False}
-    if subprocess.run(["docker", "info"], **ask).returncode:
-        return "no engine answers docker"
-    if subprocess.run(["docker", "compose", "version"], **ask).returncode:
-        return "docker has no compose"
-    if subprocess.run(["docker", "image", "inspect", "webtext:local"], **ask).returncode:
-        return "there is no image webtext:local: docker compose build"
+    answers = {
+        "info": "no engine answers docker",
+        "compose version": "docker has no compose",
+        "image inspect webtext:local": "there is no image webtext:local: docker compose build",
+    }
+    for words, reason in answers.items():
+        if subprocess.run(["docker", *words.split()], capture_output=True).returncode:
+            return reason
     return ""
 
 
@@ -106,6 +107,7 @@ def _files(folder: Path) -> Path:
 
 
 def test_all_are_well_and_what_ends_has_ended_well(containers: Containers):
+    states: dict[str, dict] = {}
     for _ in wait("all are well", 120):
         states = containers.states()
         if all(each["Health"] in ("", "healthy") for each in states.values()):
