@@ -35,8 +35,11 @@ test: install  ## the tests, without the slow ones
 test-slow: install  ## the slow tests: kill -9 in every stage, real pages, the whole demo
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
+audit: install  ## known vulnerabilities of the pinned versions; asks PyPI
+	$(BIN)/python -m tests.stack.audit
+
 clean:  ## remove .venv, caches and ./data
 	rm -rf $(VENV) data build *.egg-info .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo check format test test-slow clean
+.PHONY: help install demo check format test test-slow audit clean
 .DEFAULT_GOAL := help
