@@ -1,5 +1,6 @@
 """docker-compose.yml: valid, closed to the network, without a secret of its own."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -71,8 +72,27 @@ def test_a_service_can_gain_no_rights(name: str):
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
-    assert "privileged" not in service
+    of_the_machine = {"privileged", "pid", "ipc", "uts", "cgroup", "userns_mode", "devices"}
+    assert not of_the_machine & set(service)
+    assert name == "s3" or "cap_add" not in service
     assert "docker.sock" not in str(service)
+
+
+def test_files_of_the_machine_are_only_read():
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", ())]
+    of_the_machine = [mount for mount in mounts if mount.startswith((".", "/", "~"))]
+    assert of_the_machine
+    assert not [mount for mount in of_the_machine if not mount.endswith(":ro")]
+
+
+def test_the_ports_that_are_open_are_those_that_the_docs_list():
+    (section,) = re.findall(
+        r"^## What listens$(.*?)^## ", (ROOT / "docs" / "security.md").read_text(), re.M | re.S
+    )
+    ports = {port for service in SERVICES.values() for port in service.get("ports", ())}
+    assert {port.rpartition(":")[0] for port in ports} == set(
+        re.findall(r"127\.0\.0\.1:\d+", section)
+    )
 
 
 def test_images_are_pinned():
