@@ -73,15 +73,16 @@ def step_table(run: Path, step: int) -> RenderableType:
     num_tokens = sum(document.num_tokens for document in documents)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("tokens", justify="right", no_wrap=True)
-    table.add_column("% of the step", justify="right", no_wrap=True)
-    table.add_column("title", no_wrap=True, overflow="ellipsis", max_width=50)
-    table.add_column("URL", overflow="fold")
+    table.add_column("%", justify="right", no_wrap=True)
+    # A URL is there to be copied; beside titles, 80 columns would leave it a few letters a line.
+    table.add_column("page", overflow="fold")
     for document in documents[:_SHOWN]:
         table.add_row(
             f"{document.num_tokens:,}",
             f"{100 * document.num_tokens / num_tokens:.2f}",
-            Text(printable(document.title)),
-            Text(printable(document.url)),
+            Text("\n").join(
+                Text(printable(words)) for words in (document.title, document.url) if words
+            ),
         )
     lines = [f"step {step:,}: {num_tokens:,} tokens of {len(documents):,} documents", "", table]
     if rest := documents[_SHOWN:]:

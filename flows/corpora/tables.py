@@ -166,12 +166,14 @@ def score_table(
 def overlap_table(overlap: Path) -> Table:
     """The paper's table 6: the share of each text's n-grams found in the training split."""
     table = plain_table(
-        "text", "examples>", "n-grams>", "found %>", "paper %>", "mean %>", "over 15 %>"
+        "text", "examples>", "n-grams>", "found %>", "paper %>", "mean %>", "over\n15 %>"
     )
     for row in summarise(overlap):
         counts = (f"{row.num_examples:,}", f"{row.num_ngrams:,}")
         shares = (row.percent_found, row.paper_percent, row.mean, row.percent_examples_over_15)
-        table.add_row(row.name, *counts, *map(show_number, shares))
+        # The rows of its parts follow the one of the whole set.
+        name = f"  {row.part}" if row.part else row.name
+        table.add_row(name, *counts, *map(show_number, shares))
     return table
 
 
@@ -226,17 +228,16 @@ def corpora_table(data: Path) -> Table:
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without lines: a column called `x>` holds numbers, and only the last one folds."""
+    """A table without lines: a column called `x>` holds numbers; the last one of words folds."""
     table = Table(box=None, pad_edge=False, header_style="bold")
+    words = [column for column in columns if not column.endswith(">")]
     for column in columns:
-        right = column.endswith(">")
-        last = column == columns[-1]
-        overflow = "fold" if last else "ellipsis"
+        folds = column == words[-1]
         table.add_column(
             column.rstrip(">"),
-            justify="right" if right else "left",
-            no_wrap=not last,
-            overflow=overflow,
+            justify="left" if column in words else "right",
+            no_wrap=not folds,
+            overflow="fold" if folds else "ellipsis",
         )
     return table
 

@@ -11,7 +11,8 @@ from corpus.stage import reject
 from flows.corpora.facts import NONE_STATED, contents, held_out
 from flows.corpora.history import find_recorded, history
 from flows.corpora.summary import ancestors, corpus_hash, lineage, show_bytes, show_short
-from flows.corpora.tables import corpora_table, describe_corpus
+from flows.corpora.tables import corpora_table, describe_corpus, overlap_table
+from tests.dedup.overlap.test_summary import write_table
 from tests.flows.small_corpora import (
     document,
     withdraw,
@@ -165,3 +166,20 @@ def test_a_withdrawn_corpus_is_found_by_hash_and_by_folder(base: Path, longer: P
     for other, problem in (("zzz", "there is no corpus"), ("", "more than one")):
         with pytest.raises(UsageError, match=problem):
             find_recorded(data, other)
+
+
+def test_overlap_figures_stand_whole_in_80_columns(tmp_path: Path):
+    counts = (1_000_000, 123_456)
+    rows = [("wmt14", 0, part, *counts) for part in ("passage", "answer")]
+    write_table(tmp_path, rows)
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(overlap_table(tmp_path))
+    heading, units, *lines = capture.get().splitlines()
+    assert (heading.split(), units.split()[-2:]) == (["over"], ["15", "%"])
+    assert [line.split("  ")[:2] for line in lines] == [
+        ["WMT-14 French-English", ""],
+        ["", "passage"],
+        ["", "answer"],
+    ]
+    assert all(line.split().count("12.35") == 2 for line in lines)  # found %, mean %
