@@ -17,7 +17,7 @@ from corpus.stage import data_shards
 from evaluation.evaluate import score_table
 from flows.corpora.catalog import finished
 from tests.flows.conftest import Webtext
-from tests.processes import descendants_of
+from tests.processes import descendants_of, is_running, wait_until
 
 pytest.importorskip("ray")
 
@@ -29,24 +29,26 @@ SMALL = [
     *("--set", "train.steps=20", "--set", "train.eval_every=10"),
     *("--set", "sample.max_new_tokens=10"),
 ]
-STAGES = {"web", "links", "pages", "documents", "unique", "tokens", "ngrams"}
-STAGES |= {"overlap", "runs", "scores", "samples"}
+STAGES_OF_BUILD = {"web", "links", "pages", "documents", "unique", "tokens", "ngrams"}
+STAGES = STAGES_OF_BUILD | {"overlap", "runs", "scores", "samples"}
 KILLED_IN = ["pages", "documents", "scores"]
 PATIENCE_S = 240
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def start_demo(data: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str) -> subprocess.Popen[str]:
     servers = ("PREFECT_API_URL", "RAY_ADDRESS")
     environment = {name: value for name, value in os.environ.items() if name not in servers}
-    words = ["demo", "--data", str(data), "--workers", "2", *SMALL, *arguments]
+    words = [*arguments, "--workers", "2", *SMALL]
     return subprocess.Popen(
         [sys.executable, "-m", "flows", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env={**environment, "PYTHONPATH": ROOT},
+        # A background shell's children ignore Ctrl-C otherwise.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
@@ -88,7 +90,7 @@ def kill_workers(command: subprocess.Popen[str], data: Path, stages: Sequence[st
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `webtext demo` makes by processes."""
     data = tmp_path_factory.mktemp("alone") / "data"
-    finish(start_demo(data))
+    finish(start("demo", "--data", str(data)))
     return data
 
 
@@ -96,7 +98,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What it makes on a Ray of two workers, of which three were killed on the way."""
     data = tmp_path_factory.mktemp("on_ray") / "data"
-    command = start_demo(data, "--runner", "ray")
+    command = start("demo", "--data", str(data), "--runner", "ray")
     try:
         caught = kill_workers(command, data, KILLED_IN)
         finish(command)
@@ -109,6 +111,30 @@ def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_demo_whose_workers_are_killed_makes_the_same_bytes_in_every_stage(alone, on_ray):
     assert {folder.partition("/")[0] for folder in hashes(alone)} == STAGES
     assert hashes(on_ray) == hashes(alone)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_build_leaves_no_ray_behind_and_goes_on(
+    alone: Path, tmp_path: Path, number: signal.Signals
+):
+    command = start("build", "demo", "--data", str(tmp_path), "--runner", "ray")
+    try:
+        while not (list(tmp_path.glob("documents/*/documents-*")) and worker_at_work(command.pid)):
+            assert command.poll() is None, command.communicate()[0]
+            time.sleep(0.01)
+        started = descendants_of(command.pid)
+        command.send_signal(number)
+        said, _ = command.communicate(timeout=PATIENCE_S)
+    finally:
+        command.kill()
+    assert command.returncode == 130, said
+    assert "Stopped. Run the same command again" in said
+    assert not finished(tmp_path, "documents"), "the test comes too late"
+    wait_until(lambda: not any(map(is_running, started)))
+    finish(start("build", "demo", "--data", str(tmp_path), "--runner", "ray"))
+    built, expected = hashes(tmp_path), hashes(alone)
+    assert {folder.partition("/")[0] for folder in built} == STAGES_OF_BUILD
+    assert built.items() <= expected.items()
 
 
 def test_overlap_finds_the_same_matches(
