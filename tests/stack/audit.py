@@ -70,11 +70,16 @@ def to_do(report: Report, allowed: dict[str, SpecifierSet], known: set[str]) -> 
     return lines
 
 
+def unanswered(report: Report) -> list[str]:
+    """The packages of which the source knows nothing, such as those that were taken back."""
+    return [each["name"] for each in report["dependencies"] if "skip_reason" in each]
+
+
 def ask(requirements: Path, *service: str) -> Report:
     """What pip-audit says of a file of pinned versions; no service named: PyPI is asked.
 
     Raises:
-        NotAskedError: there was no answer, or not on all of them.
+        NotAskedError: there was no answer, or on none of them.
     """
     words = ["--no-deps", "--disable-pip", "--format=json", "--progress-spinner=off"]
     asked = [*(service or ["--vulnerability-service=pypi"]), *words, "-r", str(requirements)]
@@ -87,10 +92,8 @@ def ask(requirements: Path, *service: str) -> Report:
         report = orjson.loads(done.stdout)
     except orjson.JSONDecodeError as exc:
         raise NotAskedError(done.stderr.decode()[-200:].strip()) from exc
-    skipped = [each["name"] for each in report["dependencies"] if "skip_reason" in each]
-    if skipped:
-        asked = len(report["dependencies"])
-        raise NotAskedError(f"no answer on {len(skipped)} of {asked} packages ({skipped[0]}, ...)")
+    if len(unanswered(report)) == len(report["dependencies"]):
+        raise NotAskedError("nothing is known of any of the packages")
     return report
 
 
@@ -121,6 +124,8 @@ def main() -> None:
     try:
         reports.append(ask_pypi(PINS))
         print("PyPI was asked.")
+        if missing := unanswered(reports[-1]):
+            unasked = f"PyPI does not know the pinned versions of {', '.join(missing)}"
     except NotAskedError as exc:
         unasked = f"PyPI was NOT asked, only tests/stack/known_advisories.csv: {exc}"
     found = {line for report in reports for line in to_do(report, caps(), known)}

@@ -16,6 +16,7 @@ from tests.stack.audit import (
     SECURITY,
     NotAskedError,
     accepted,
+    ask,
     ask_file,
     ask_pypi,
     caps,
@@ -91,6 +92,11 @@ def test_a_range_begins_at_its_first_version_and_ends_before_the_mended_one(osv:
         if row.fixed:
             assert row.id in ids(osv, row.package, f"{row.fixed}.dev0"), row
             assert row.id not in ids(osv, row.package, row.fixed), row
+
+
+def test_a_source_that_does_not_answer_is_no_clean_bill():
+    with pytest.raises(NotAskedError):
+        ask(PINS, "--vulnerability-service=osv", "--osv-url=http://127.0.0.1:9/v1/query")
 
 
 def test_rows_are_well_formed_and_name_packages_that_we_pin():
