@@ -1,12 +1,18 @@
 """Credentials of the environment and addresses are written nowhere, whether a run ends or fails."""
 
+import gzip
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tests.flows.test_serve import Served, serve
@@ -20,7 +26,7 @@ NAMES = [
     *("praw_client_id", "praw_client_secret", "praw_password"),
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
     *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"),
-    *("PGPASSWORD", "HF_TOKEN", "PREFECT_API_KEY"),
+    *("PGPASSWORD", "HF_TOKEN", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "RAY_AUTH_TOKEN"),
 ]
 ADDRESSES = {
     "WEBTEXT_FAILURE_WEBHOOK": f"http://{NOWHERE}/hooks/{SECRET.format('hook')}",
@@ -79,16 +85,82 @@ def leaks(folder: Path) -> dict[str, set[bytes]]:
     """Files with secrets in them, by path."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert len(files) > 20
-    found = {str(path): secrets_in(path.read_bytes()) for path in files}
+    found = {str(path): secrets_in(path.read_bytes() + unpacked(path)) for path in files}
     return {path: names for path, names in found.items() if names}
+
+
+def unpacked(path: Path) -> bytes:
+    """What a file holds that cannot be seen in its bytes: compressed, or cut into pages."""
+    if path.suffix == ".gz":
+        return gzip.decompress(path.read_bytes())
+    if path.suffix == ".arrow":
+        with pa.ipc.open_file(path) as shard:
+            return str(shard.read_all().to_pydict()).encode()
+    with path.open("rb") as file:
+        is_database = file.read(16) == b"SQLite format 3\0"
+    if is_database:
+        with closing(sqlite3.connect(path)) as database:
+            tables = database.execute(
+                "SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE TABLE%'"
+            )
+            rows = [database.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in tables]
+        return str(rows).encode()
+    return b""
+
+
+@contextmanager
+def command_lines(folder: Path) -> Iterator[set[bytes]]:
+    """Those of the processes that work in the folder, as anybody on the machine can read them."""
+    seen: set[bytes] = set()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.05):
+            for process in Path("/proc").glob("[0-9]*"):
+                try:
+                    if (process / "cwd").readlink().is_relative_to(folder):
+                        seen.add((process / "cmdline").read_bytes())
+                except OSError:  # it has ended
+                    continue
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_the_scan_finds_what_is_there(tmp_path: Path):
     for number in range(21):
         (tmp_path / f"{number}").write_text("fa4e")
     assert not leaks(tmp_path)
-    (tmp_path / "0").write_text(str(ENVIRONMENT))
-    assert len(leaks(tmp_path)[str(tmp_path / "0")]) == len(ENVIRONMENT)
+    text = str(ENVIRONMENT)
+    (tmp_path / "0").write_text(text)
+    (tmp_path / "1.gz").write_bytes(
+        gzip.compress(text[:99].encode()) + gzip.compress(text.encode())
+    )
+    table = pa.table({"text": [text]})
+    with pa.OSFile(str(tmp_path / "2.arrow"), "wb") as file:
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_file(file, table.schema, options=options) as shard:
+            shard.write_table(table)
+    with closing(sqlite3.connect(tmp_path / "3.db")) as database:
+        database.execute("PRAGMA page_size = 512")
+        database.execute("CREATE TABLE log (line)")
+        database.execute("INSERT INTO log VALUES (?)", [text])
+        database.commit()
+    found = {Path(path).name: len(names) for path, names in leaks(tmp_path).items()}
+    assert found == dict.fromkeys(["0", "1.gz", "2.arrow", "3.db"], len(ENVIRONMENT))
+
+
+def test_the_watch_finds_a_command_line(tmp_path: Path):
+    with command_lines(tmp_path) as lines:
+        subprocess.run(
+            [sys.executable, "-c", "__import__('time').sleep(1) # fa4eline9a55"], cwd=tmp_path
+        )
+    assert secrets_in(b" ".join(lines)) == {b"line"}
 
 
 def test_what_ends_and_what_fails_writes_no_credential(tmp_path: Path):
@@ -104,9 +176,13 @@ def test_what_ends_and_what_fails_writes_no_credential(tmp_path: Path):
     exit_code, failed = webtext(folder, "build", *given, code=FAILING + COMMAND)
     assert exit_code == 1, failed
     assert "password=***" in failed
-    # MLflow in the data folder this time: its database and its artifacts are read, too.
-    exit_code, ended = webtext(folder, "run", *given, without="MLFLOW_TRACKING_URI")
+    with command_lines(folder) as lines:
+        # MLflow in the data folder this time: its database and its artifacts are read, too.
+        exit_code, ended = webtext(folder, "run", *given, without="MLFLOW_TRACKING_URI")
     assert exit_code == 0, ended
+    for module in (b"flows", b"crawler.pages.process", b"model.train"):
+        assert any(module in line.split(b"\0") for line in lines), module
+    assert not secrets_in(b" ".join(lines))
     assert (folder / "data" / "mlflow").is_dir()
     assert not secrets_in((failed + ended).encode())
     assert not leaks(folder)
