@@ -85,7 +85,9 @@ def leaks(folder: Path) -> dict[str, set[bytes]]:
     """Files with secrets in them, by path."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert len(files) > 20
-    found = {str(path): secrets_in(path.read_bytes() + unpacked(path)) for path in files}
+    as_they_are = {path: secrets_in(path.read_bytes()) for path in files}
+    # In a second pass: whoever opens a database ends its log, a file beside it.
+    found = {str(path): as_they_are[path] | secrets_in(unpacked(path)) for path in files}
     return {path: names for path, names in found.items() if names}
 
 
@@ -96,6 +98,8 @@ def unpacked(path: Path) -> bytes:
     if path.suffix == ".arrow":
         with pa.ipc.open_file(path) as shard:
             return str(shard.read_all().to_pydict()).encode()
+    if not path.exists():
+        return b""
     with path.open("rb") as file:
         is_database = file.read(16) == b"SQLite format 3\0"
     if is_database:
