@@ -103,7 +103,8 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
     try:
         return Recipe.model_validate({"name": path.stem, **tree})
     except ValidationError as exc:
-        raise UsageError(f"{path}: {_explain(exc)}", hint=_remedy(exc)) from exc
+        culprit = _override_of(exc, overrides or []) or path
+        raise UsageError(f"{culprit}: {_explain(exc)}", hint=_remedy(exc)) from exc
 
 
 def _find(name_or_path: str) -> Path:
@@ -138,9 +139,23 @@ def _apply(tree: dict, override: str) -> None:
         tree[name] = value.strip()
 
 
+def _override_of(error: ValidationError, overrides: list[str]) -> str | None:
+    """The override that set what is wrong: the file is not to be searched for it."""
+    wrong = f"{_key(error.errors()[0])}."
+    for override in reversed(overrides):
+        key = f"{override.partition('=')[0].strip()}."
+        if key.startswith(wrong) or wrong.startswith(key):  # its section, or a place in its list
+            return f"--set {override}"
+    return None
+
+
+def _key(error: ErrorDetails) -> str:
+    return ".".join(map(str, error["loc"]))
+
+
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(map(str, first["loc"]))
+    key = _key(first)
     if first["type"] == "extra_forbidden":
         return f"unknown key {key}"
     if _concerns_several(first):

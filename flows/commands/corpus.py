@@ -18,7 +18,11 @@ def list_corpora(data: Data = DATA) -> None:
     """The corpora in the data folder, oldest first."""
     from flows.corpora.tables import corpora_table
 
-    console.print(corpora_table(data))
+    table = corpora_table(data)
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print(f"there is no corpus in {data}", soft_wrap=True)
 
 
 @corpus_app.command("show")

@@ -34,7 +34,7 @@ def find_corpus(data: Path, name: str) -> Path:
                 if is_finished(newer)
                 else "Build it again from its recipe; the takedown list is obeyed.",
             )
-    return _only(known, name, f"corpus in {data}", "webtext corpus list")
+    return _only(known, name, f"corpus in {data}", f"webtext corpus list --data {data}")
 
 
 def find_run(data: Path, name: str) -> Path:
@@ -65,7 +65,7 @@ def find_subject(data: Path, name: str) -> Path:
         )
     known = {corpus_hash(folder): folder for folder, _ in finished(data, "tokens")}
     known |= {folder.name: folder for folder, _ in finished(data, "runs")}
-    listing = f"webtext corpus list; ls {data / 'runs'}"
+    listing = f"webtext corpus list --data {data}; ls {data / 'runs'}"
     return _only(known, name, f"finished run or corpus in {data}", listing)
 
 

@@ -93,4 +93,6 @@ def find_recorded(data: Path, name: str) -> Path:
     if len(matches) == 1:
         return matches[0]
     problem = "there is more than one" if matches else "there is no"
-    raise UsageError(f"{problem} corpus in {data} called {name}", hint="See: webtext corpus list")
+    raise UsageError(
+        f"{problem} corpus in {data} called {name}", hint=f"See: webtext corpus list --data {data}"
+    )

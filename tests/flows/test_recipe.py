@@ -55,6 +55,15 @@ def test_a_wrong_key_or_value_is_named_with_its_remedy(override: str, message: s
     with pytest.raises(UsageError, match=message) as caught:
         load_recipe("demo", ["name=demo", override])
     assert hint in caught.value.hint
+    assert str(caught.value).startswith(f"--set {override}")
+
+
+def test_what_is_wrong_in_the_file_is_not_laid_on_an_override(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[links]\nmin_score = 'many'\n")
+    with pytest.raises(UsageError) as caught:
+        load_recipe(str(path), ["crawl.per_host_delay_s=2"])
+    assert str(caught.value).startswith(f"{path}: links.min_score")
 
 
 def test_a_missing_recipe_lists_those_that_exist():

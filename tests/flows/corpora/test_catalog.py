@@ -38,8 +38,9 @@ def test_a_corpus_is_found_by_the_beginning_of_its_hash_or_by_its_folder(data: P
 
 
 def test_no_corpus_and_two_corpora_are_said_to_be_so(data: Path):
-    with pytest.raises(UsageError, match="there is no corpus"):
+    with pytest.raises(UsageError, match="there is no corpus") as caught:
         find_corpus(data, "zzz")
+    assert f"webtext corpus list --data {data}" in caught.value.hint
     with pytest.raises(UsageError, match="more than one"):
         find_corpus(data, "")
 

@@ -33,7 +33,7 @@ class NoConfig(Section):
 
 
 def url(shard, row):
-    return f"http://site{shard}.example/page-{row}"
+    return f"http://site{shard}.example/{'a-path/' * 4}page-{row}"
 
 
 def document(shard, row):
