@@ -65,8 +65,15 @@ class Owner(Section):
 
     def is_gone(self) -> bool:
         """Whether it is known to have ended: only of processes of this machine."""
-        here = self.host == socket.gethostname() and self.boot == _boot_id()
-        return here and _started(self.pid) != self.started
+        return self.is_of_this_machine() and _started(self.pid) != self.started
+
+    def is_of_this_machine(self) -> bool:
+        """Whether what the system says of its process id is of it."""
+        return self.host == socket.gethostname() and self.boot == _boot_id()
+
+    def is_this_process(self) -> bool:
+        """Whether it is us."""
+        return self.is_of_this_machine() and self.pid == os.getpid()
 
     def __str__(self) -> str:
         since = f"{self.since:%Y-%m-%d %H:%M:%S} UTC"
@@ -113,11 +120,16 @@ def owner_of(folder: Path) -> Owner | None:
 
 
 def at_work(folder: Path, lease_s: float = LEASE_S) -> Owner | None:
-    """Who works in the folder now, by the latest sign of life; None: nobody."""
+    """Who works in the folder now; None: nobody.
+
+    One of this machine that is there, if only stopped; any other by its latest sign of life.
+    """
     path = _latest(folder)
     owner = None if path is None else _read(path)
     if path is None or owner is None or owner.is_gone():
         return None
+    if owner.is_of_this_machine():
+        return owner
     seen = _renewed(path)
     return owner if seen is not None and time.time() - seen < lease_s else None
 

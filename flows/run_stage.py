@@ -28,6 +28,7 @@ from flows.corpora.summary import count_phrase
 from flows.failed_stage import named_stage
 from flows.open_runner import current_runner
 from flows.publish_figures import PublishedProgress
+from flows.takedown.keep_out import check_no_takedown
 
 StageFunction = Callable[..., Manifest]
 
@@ -71,8 +72,8 @@ def run_stage(
     Resume rests on the manifest, not on Prefect's cache, which does not look at outputs.
 
     Raises:
-        WebtextError: another process is making the same folder, a file of an input is damaged or
-            missing, or the stage failed.
+        WebtextError: another process is making the same folder, a takedown is at work, a file of an
+            input is damaged or missing, or the stage failed.
     """
     display = current_display()
     output = current_version(stage_folder(stage, config, inputs, data))
@@ -144,4 +145,5 @@ def _locked(output: Path) -> Iterator[None]:
             ) from exc
         # The lock is this machine's; a file system that others see too needs the lease.
         with leased(output):
+            check_no_takedown(output.parents[1])
             yield

@@ -1,9 +1,7 @@
 """Takes addresses out of every corpus in a data folder: new versions come, then the old ones go."""
 
-import fcntl
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +10,6 @@ from prefect.artifacts import create_table_artifact
 
 from corpus.atomic import write_bytes
 from corpus.errors import WebtextError
-from corpus.lease import at_work
 from corpus.manifest import is_finished, is_withdrawn, read_manifest
 from corpus.parallel import map_tasks
 from corpus.runtime import Runtime
@@ -33,7 +30,8 @@ from flows.link_sources import TAKEDOWN
 from flows.product import product
 from flows.reports.difference_pages import difference_pages
 from flows.run_stage import run_stage
-from flows.takedown.plan import WITHDRAWING, Pending, Plan, plan_takedown, read_pending, source
+from flows.takedown.keep_out import WITHDRAWING, alone
+from flows.takedown.plan import Pending, Plan, plan_takedown, read_pending, source
 from flows.track_runs import forget_pages, track_takedown
 
 _NAME = "takedown"
@@ -72,7 +70,7 @@ def take_down(entries: list[str], data: Path, workers: int = 1) -> TakenDown:
             is left.
     """
     display = current_display()
-    with _alone(data):
+    with alone(data):
         _withdraw_all(data, read_pending(data))
         progress = display.stage(_NAME)
         plan = plan_takedown(data, entries, workers)
@@ -94,35 +92,6 @@ def take_down(entries: list[str], data: Path, workers: int = 1) -> TakenDown:
         description=f"{len(plan.entries)} new entries on {data / TAKEDOWN}",
     )
     return TakenDown(plan, corpora, kept_pages)
-
-
-@contextmanager
-def _alone(data: Path) -> Iterator[None]:
-    """Keep other commands out, as far as they have begun: none may read what is withdrawn.
-
-    Raises:
-        WebtextError: one is at work.
-    """
-    data.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        for path in (data / ".takedown.lock", *sorted(data.glob("*/*/.lock"))):
-            with ExitStack() as one:
-                lock = one.enter_context(path.open("a"))
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as exc:
-                    raise WebtextError(
-                        f"another webtext process is at work in {path.parent}",
-                        hint="Wait for it, or stop it; then run the same command again.",
-                    ) from exc
-                if path.parent == data:  # the others are only asked
-                    stack.push(one.pop_all())
-            if (owner := at_work(path.parent)) is not None:  # on another machine
-                raise WebtextError(
-                    f"another webtext process works in {path.parent}: {owner}",
-                    hint="Wait for it, or stop it; then run the same command again.",
-                )
-        yield
 
 
 def _clear(leftovers: Sequence[Path]) -> None:

@@ -35,13 +35,13 @@ def is_running(process: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait at most 20 s.
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait at most so many seconds.
 
     Raises:
         AssertionError: it never came.
     """
-    for _ in range(2000):
+    for _ in range(int(100 * seconds)):
         if condition():
             return
         time.sleep(0.01)

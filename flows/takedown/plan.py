@@ -21,6 +21,7 @@ from flows.corpora.catalog import finished
 from flows.corpora.summary import corpus_hash
 from flows.link_sources import TAKEDOWN
 from flows.takedown.find import Concerned, find_taken_down
+from flows.takedown.keep_out import WITHDRAWING
 
 REJECT_KEYS: Final[Mapping[str, RejectKey]] = {
     "pages": "url",
@@ -35,9 +36,6 @@ REJECT_KEYS: Final[Mapping[str, RejectKey]] = {
 
 DERIVED: Final = ("ngrams", "overlap", "matches", "memorisation")
 """Stages that are withdrawn with a corpus: they measure it, hold its n-grams, or quote it."""
-
-WITHDRAWING: Final = ".withdrawing.json"
-"""In the data folder while old versions are withdrawn: what must go, should the command die."""
 
 Pending = list[tuple[str, str | None]]
 """`STAGE/KEY` of folders to withdraw, and the name of what takes each one's place."""

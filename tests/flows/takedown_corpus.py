@@ -143,6 +143,8 @@ def files_with(data: Path, text: str, tokenizer: Tokenizer | None = None) -> set
     ids = None if tokenizer is None else np.asarray(tokenizer.encode(text), np.int64)
     found: set[str] = set()
     for path in sorted(path for path in data.rglob("*") if path.is_file()):
+        if not path.is_file():
+            continue  # of SQLite, which puts its log away once a database was read
         place = f"{path.relative_to(data).parts[0]}/{path.name}"
         if text.encode() in path.read_bytes():
             found.add(f"{place} raw")
