@@ -177,13 +177,13 @@ def test_what_ends_and_what_fails_writes_no_credential(tmp_path: Path):
         address = url(31).replace("://", f"://me:{SECRET.format('link')}@")
         dump.write(f'{{"id": "x", "url": "{address}", "score": 5, "created_utc": 1400000000}}\n')
     given = [str(recipe), "--data", "data", "--workers", "1"]
-    exit_code, failed = webtext(folder, "build", *given, code=FAILING + COMMAND)
-    assert exit_code == 1, failed
-    assert "password=***" in failed
     with command_lines(folder) as lines:
+        exit_code, failed = webtext(folder, "build", *given, code=FAILING + COMMAND)
+        assert exit_code == 1, failed
+        assert "password=***" in failed
         # MLflow in the data folder this time: its database and its artifacts are read, too.
         exit_code, ended = webtext(folder, "run", *given, without="MLFLOW_TRACKING_URI")
-    assert exit_code == 0, ended
+        assert exit_code == 0, ended
     for module in (b"flows", b"crawler.pages.process", b"model.train"):
         assert any(module in line.split(b"\0") for line in lines), module
     assert not secrets_in(b" ".join(lines))
