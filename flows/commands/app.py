@@ -144,7 +144,7 @@ def harvest(
 
         for report in harvest_rounds(loaded, data, every):
             for problem in report.problems:
-                console.print(f"Warning: {problem}", style="yellow", markup=False)
+                console.print(f"Warning: {problem}", style="yellow")
     console.print(f"harvest: {data / FOLDER}")
 
 

@@ -143,7 +143,7 @@ def _print_findings(findings: "Sequence[tuple[BenchmarkFile, Finding]]") -> None
     if unknown := [each for each in findings if not each[0].sha256 and each[1].sha256]:
         console.print("\nNo sum of these was published; computed:")
     for file, finding in unknown:  # as sha256sum writes them, and reads with --check
-        console.print(f"{finding.sha256}  {file.path}", soft_wrap=True)
+        console.print(f"{finding.sha256}  {file.path}")
     missing = {_set_name(file) for file, finding in findings if finding.state == "missing"}
     if missing:
         console.print("\nWhere to get what is missing:")
@@ -152,9 +152,9 @@ def _print_findings(findings: "Sequence[tuple[BenchmarkFile, Finding]]") -> None
 
 def _print_sources(sets: Sequence[BenchmarkSet]) -> None:
     for each in sets:
-        console.print(f"\n{each.name}: {each.terms}", soft_wrap=True, markup=False)
+        console.print(f"\n{each.name}: {each.terms}")
         for address in each.addresses:  # never wrapped: they are there to be copied
-            console.print(f"  {address}", soft_wrap=True, markup=False)
+            console.print(f"  {address}")
 
 
 def _presence(folder: Path, file: BenchmarkFile) -> str:

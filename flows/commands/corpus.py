@@ -22,7 +22,7 @@ def list_corpora(data: Data = DATA) -> None:
     if table.row_count:
         console.print(table)
     else:
-        console.print(f"there is no corpus in {data}", soft_wrap=True)
+        console.print(f"there is no corpus in {data}")
 
 
 @corpus_app.command("show")
@@ -115,8 +115,8 @@ def takedown(
         from flows.takedown.plan import plan_takedown
 
         plan = plan_takedown(data, wanted, workers)
-        console.print(plan_lines(plan), soft_wrap=True)
+        console.print(plan_lines(plan))
         if not (yes or plan.is_empty or typer.confirm("Take it down?")):
             console.print("Nothing was changed.")
             return
-        console.print(closing_lines(take_down(wanted, data, workers)), soft_wrap=True)
+        console.print(closing_lines(take_down(wanted, data, workers)))

@@ -54,6 +54,6 @@ def doctor(
 def _print_lines(checks: "Sequence[Check]") -> None:
     for each in checks:  # never wrapped: commands are there to be copied
         status = Text(f"{each.status:<5}", _COLOURS[each.status])
-        console.print(status, f"{each.name:<12}", Text(each.seen), sep="", soft_wrap=True)
+        console.print(status, f"{each.name:<12}", Text(each.seen), sep="")
         if each.remedy:
-            console.print(" " * 17 + each.remedy, soft_wrap=True, markup=False, style="dim")
+            console.print(" " * 17 + each.remedy, style="dim")

@@ -63,12 +63,12 @@ def estimate(
         return
     console.print(_table(rows, price_per_hour))
     for note in found.notes:
-        console.print(f"- {note}", soft_wrap=True, markup=False)
+        console.print(f"- {note}")
 
 
 def print_json(content: object) -> None:
     """For programs: on one line, whatever the terminal's width."""
-    console.print(json.dumps(content), soft_wrap=True, markup=False)
+    console.print(json.dumps(content))
 
 
 def _cost(row: "StageEstimate", price_per_hour: float | None) -> dict[str, float]:

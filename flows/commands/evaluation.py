@@ -150,10 +150,8 @@ def _show(folder: Path) -> None:
     scored = {row.task for row in found.rows}
     for each in found.missing:
         names = each.keys if scored.intersection(each.tasks) else each.tasks
-        console.print(
-            f"Not scored: {', '.join(names)}. {each.detail}", markup=False, soft_wrap=True
-        )
-    console.print(f"report: {folder / PAGE}", markup=False, soft_wrap=True)
+        console.print(f"Not scored: {', '.join(names)}. {each.detail}")
+    console.print(f"report: {folder / PAGE}")
 
 
 def _show_comparison(folders: list[Path], data: Path) -> None:
@@ -164,30 +162,33 @@ def _show_comparison(folders: list[Path], data: Path) -> None:
     console.print(_table(found))
     for letter, each in found.letters.items():
         size = "" if each.num_parameters is None else f", {show_short(each.num_parameters)}"
-        console.print(f"{letter}: {each.model}{size}", markup=False, soft_wrap=True)
+        console.print(f"{letter}: {each.model}{size}")
         if each.missing:
             tasks = dict.fromkeys(task for missing in each.missing for task in missing.tasks)
-            console.print(f"   not scored: {', '.join(tasks)}", markup=False, soft_wrap=True)
+            console.print(f"   not scored: {', '.join(tasks)}")
     for note in found.notes:
-        console.print(note, markup=False, soft_wrap=True)
+        console.print(note)
     page = render_comparison(found, data)
-    console.print(f"report: {page}", markup=False, soft_wrap=True)
+    console.print(f"report: {page}")
 
 
 def _table(found: "Comparison") -> "Table":
     """A column per model, the best in bold; of two models also their difference."""
-    from flows.corpora.tables import plain_table
+    from rich.text import Text
+
+    from flows.corpora.tables import figure_name, plain_table
 
     is_pair = len(found.evaluations) == 2
     difference = ("B - A, 95 %>",) if is_pair else ()
     models = (f"{letter}>" for letter in found.letters)
-    table = plain_table("task", "metric", *models, *difference, f"paper {found.paper}>")
+    table = plain_table("task, metric", *models, *difference, f"paper\n{found.paper}>")
     previous = ""
     for row in found.rows:
-        values = (f"[bold]{cell.text}[/]" if cell.is_best else cell.text for cell in row.cells)
+        if row.first.task != previous:
+            table.add_row(row.first.task)
+        values = (Text(cell.text, "bold" if cell.is_best else "") for cell in row.cells)
         table.add_row(
-            "" if row.first.task == previous else row.first.task,
-            row.first.metric if row.first.is_nearest else f"  or {row.first.variant}",
+            figure_name(row.first),
             *values,
             *((row.cells[1].difference,) if is_pair else ()),
             row.paper,

@@ -50,8 +50,8 @@ def export(
         part.replace(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    console.print(_HOW_TO_LOAD.format(folder=str(folder)), markup=False, soft_wrap=True)
-    console.print(f"export: {folder}", markup=False, soft_wrap=True)
+    console.print(_HOW_TO_LOAD.format(folder=str(folder)))
+    console.print(f"export: {folder}")
 
 
 def _check_free(folder: Path) -> None:

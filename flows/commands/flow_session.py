@@ -63,6 +63,6 @@ def _pushed(console: Console, data: Path) -> Iterator[None]:
         try:
             push_data(data)
         except WebtextError as exc:  # what happened first is what a person must read
-            console.print(f"Warning: not all is in S3: {exc.message}", style="yellow", markup=False)
+            console.print(f"Warning: not all is in S3: {exc.message}", style="yellow")
         raise
     push_data(data)

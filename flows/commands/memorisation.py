@@ -59,4 +59,4 @@ def memorisation(
         table.add_row(name, f"{row['num_texts']:,}", *(f"{each:.2f}" for each in shares), paper)
     console.print(table)
     console.print(f"longest repeat: {result['longest_words']:,} words")
-    console.print(f"report: {found / PAGE}", soft_wrap=True)
+    console.print(f"report: {found / PAGE}")

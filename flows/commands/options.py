@@ -15,7 +15,9 @@ from flows.commands.complete import (
     is_completing,
 )
 
-console = Console(stderr=False, highlight=False)
+# Neither breaks a line nor reads markup: what is printed are paths, addresses and commands to copy,
+# and names that somebody else chose.
+console = Console(stderr=False, highlight=False, markup=False, soft_wrap=True)
 
 DATA = Path("data")
 CORES = os.cpu_count() or 1

@@ -72,8 +72,8 @@ def overlap(
 
     console.print(overlap_table(folder))
     if missing := missing_sets(folder):
-        console.print(f"not measured, as their files are not there: {missing}", soft_wrap=True)
-    console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+        console.print(f"not measured, as their files are not there: {missing}")
+    console.print(f"report: {folder / 'report.html'}")
 
 
 def _decontaminate(
@@ -94,7 +94,7 @@ def _decontaminate(
             inputs, plan = plan_decontamination(recipe, config, tokens, data, workers, texts)
         from flows.corpora.tables import describe_corpus, plan_lines
 
-        console.print(plan_lines(plan, inputs["matches"]), soft_wrap=True)
+        console.print(plan_lines(plan, inputs["matches"]))
         if not plan.num_touched:
             console.print("Nothing to take out: the corpus stays as it is.")
             return
@@ -104,4 +104,4 @@ def _decontaminate(
         with shown_stages(console, data):
             folder = decontaminate_corpus(recipe, config, inputs, data, workers)
     console.print(describe_corpus(folder))
-    console.print(f"tokens: {folder}", soft_wrap=True)
+    console.print(f"tokens: {folder}")

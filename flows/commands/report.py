@@ -38,4 +38,4 @@ def report(
         from flows.reports.render_report import render_report
 
         page = render_report(folders[0])
-    console.print(f"report: {page}", markup=False, soft_wrap=True)
+    console.print(f"report: {page}")

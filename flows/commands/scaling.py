@@ -52,9 +52,8 @@ def scaling(
         console.print(
             f"{name}: log(perplexity) = {fit.intercept:.3f} {fit.slope:+.4f} log(parameters), "
             f"R² {fit.r_squared:.3f}",
-            soft_wrap=True,
         )
-    console.print(f"report: {folder / PAGE}", soft_wrap=True)
+    console.print(f"report: {folder / PAGE}")
 
 
 def _table(scaling: "Scaling", split_names: "Mapping[Split, str]") -> "Table":

@@ -48,7 +48,7 @@ def serve(
         deployments = recipe_deployments(loaded, data, workers)
         for each in deployments:
             console.print(f"serving {each.full_name}")
-        console.print(f"Prefect: {_API_URL}={url}", soft_wrap=True)
+        console.print(f"Prefect: {_API_URL}={url}")
         serve(deployments, is_own_server=is_own_server)
 
 
@@ -82,4 +82,4 @@ def deploy(
         deploy(deployments, pool)
     for each in deployments:
         console.print(f"registered {each.full_name}")
-    console.print(f"run them with: prefect worker start --pool {pool}", soft_wrap=True)
+    console.print(f"run them with: prefect worker start --pool {pool}")

@@ -55,6 +55,6 @@ def train(
     except TrainingStoppedError as stopped:
         command = shlex.join(["webtext", *sys.argv[1:]])
         console.print(f"stopped after step {stopped.step:,}, which is saved: {stopped.folder}")
-        console.print(f"resume with: {command}", markup=False, soft_wrap=True)
+        console.print(f"resume with: {command}")
         return
     console.print(f"checkpoint: {folder / 'checkpoint'}")

@@ -158,7 +158,7 @@ def _documents_text(tokens: Path, num: int, seed: int, domain: str | None) -> Re
         parts += [
             Text(printable(sample.title) or "(no title)", style="bold"),
             Text(printable(f"{sample.url}  ({sample.domain}{language})"), style="blue"),
-            Padding(Text(printable(sample.excerpt)), (0, 0, 1, 4)),
+            Padding(Text(printable(sample.excerpt), no_wrap=False, overflow="fold"), (0, 0, 1, 4)),
         ]
     return Group(*parts)
 
@@ -183,11 +183,11 @@ def _rejects_text(
     return Group(*parts)
 
 
-def _rejected_text(rejected: Rejected) -> RenderableType:
-    lines = [Text(printable(rejected.key), style="blue")]
+def _rejected_text(rejected: Rejected) -> Text:
+    text = Text(f"  {printable(rejected.key)}", style="blue")
     if rejected.detail:
-        lines.append(Text(printable(rejected.detail)))
-    return Padding(Group(*lines), (0, 0, 0, 2))
+        text.append(f"\n  {printable(rejected.detail)}", style="default")
+    return text
 
 
 class _Batch(NamedTuple):

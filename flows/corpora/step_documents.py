@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
-from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from corpus.errors import UsageError, WebtextError
@@ -63,7 +61,7 @@ def step_documents(run: Path, step: int) -> list[StepDocument]:
     return sorted(found, key=lambda document: (-document.num_tokens, document.document_id))
 
 
-def step_table(run: Path, step: int) -> RenderableType:
+def step_table(run: Path, step: int) -> Text:
     """`step_documents` for a terminal: the first of them, and how many there are.
 
     Raises:
@@ -71,24 +69,14 @@ def step_table(run: Path, step: int) -> RenderableType:
     """
     documents = step_documents(run, step)
     num_tokens = sum(document.num_tokens for document in documents)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("tokens", justify="right", no_wrap=True)
-    table.add_column("%", justify="right", no_wrap=True)
-    # A URL is there to be copied; beside titles, 80 columns would leave it a few letters a line.
-    table.add_column("page", overflow="fold")
+    lines = [f"step {step:,}: {num_tokens:,} tokens of {len(documents):,} documents"]
     for document in documents[:_SHOWN]:
-        table.add_row(
-            f"{document.num_tokens:,}",
-            f"{100 * document.num_tokens / num_tokens:.2f}",
-            Text("\n").join(
-                Text(printable(words)) for words in (document.title, document.url) if words
-            ),
-        )
-    lines = [f"step {step:,}: {num_tokens:,} tokens of {len(documents):,} documents", "", table]
+        share = f"{document.num_tokens:,} ({100 * document.num_tokens / num_tokens:.2f} %)"
+        lines += ["", f"{share}  {printable(document.title)}", printable(document.url)]
     if rest := documents[_SHOWN:]:
         rest_tokens = sum(document.num_tokens for document in rest)
         lines += ["", f"and {len(rest):,} more documents, {rest_tokens:,} tokens"]
-    return Group(*lines)
+    return Text("\n".join(lines))
 
 
 def _config_and_tokens(run: Path) -> tuple[RunConfig, Path]:

@@ -114,7 +114,7 @@ def test_a_run_in_training_says_the_same(data, run):
 
 def printed(table):
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(table)
+    console.print(table, soft_wrap=True)
     return console.export_text()
 
 
@@ -122,7 +122,7 @@ def test_the_table_names_pages_and_cannot_speak_to_the_terminal(run):
     text = printed(step_table(run, 1))
     documents = step_documents(run, 1)
     assert text.startswith(f"step 1: 48 tokens of {len(documents)} documents\n")
-    assert all(f"  {each.url}" in text for each in documents)
+    assert {each.url for each in documents} <= set(text.splitlines())
     assert "\x1b" not in text
     assert "[31mPage" in text
 

@@ -11,7 +11,7 @@ from corpus.stage import reject
 from flows.corpora.facts import NONE_STATED, contents, held_out
 from flows.corpora.history import find_recorded, history
 from flows.corpora.summary import ancestors, corpus_hash, lineage, show_bytes, show_short
-from flows.corpora.tables import corpora_table, describe_corpus, overlap_table
+from flows.corpora.tables import corpora_table, describe_corpus, overlap_table, plain_table
 from tests.dedup.overlap.test_summary import write_table
 from tests.flows.small_corpora import (
     document,
@@ -25,12 +25,12 @@ ROWS = [document(f"https://a.example/{i}", license="CC0" if i else None) for i i
 NEW = [document("https://new.example/", language="fr")]
 
 
-def printed(what: RenderableType) -> list[str]:
-    console = Console(width=100, highlight=False, color_system=None)
+def printed(what: RenderableType, width: int = 100) -> list[str]:
+    console = Console(width=width, highlight=False, color_system=None)
     with console.capture() as capture:
         console.print(what)
     lines = capture.get().splitlines()
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= width
     return [" ".join(line.split()) for line in lines]
 
 
@@ -137,6 +137,15 @@ def test_languages_and_licences_are_counted_over_all_shards(tmp_path: Path):
     found = contents(write_documents(tmp_path / "unique" / "a", [*ROWS, *NEW], num_shards=4))
     assert list(found.languages.items()) == [("en", 5), ("fr", 1)]
     assert found.licences == {"CC0": 4, NONE_STATED: 2}
+
+
+def test_a_number_is_never_cut_or_broken():
+    table = plain_table("name", "this>", "that>")
+    table.add_row("a long name of something", "1,234,567", "7,654,321")
+    text = " ".join(printed(table, width=30))
+    assert "1,234,567" in text
+    assert "7,654,321" in text
+    assert "…" not in text
 
 
 @pytest.mark.parametrize(
