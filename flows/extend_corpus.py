@@ -137,7 +137,7 @@ def _named(name: str, data: Path) -> Path:
         raise UsageError(
             f"{tokens} is no corpus in {data}",
             hint="Name a tokens folder of this data folder, or the beginning of a corpus hash: "
-            "webtext corpus list",
+            f"webtext corpus list --data {data}",
         )
     return tokens
 

@@ -96,8 +96,14 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
     path = _find(name_or_path)
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise UsageError(f"{path} is not TOML: {exc}", hint="Mend the line it names.") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise UsageError(f"{path} is not TOML: {exc}", hint="Mend it there.") from exc
+    except UnicodeDecodeError as exc:
+        raise UsageError(f"{path} is no text in UTF-8", hint="Save it as UTF-8.") from exc
+    except OSError as exc:
+        raise UsageError(
+            f"{path} cannot be read: {exc.strerror}", hint="Check who may read it."
+        ) from exc
     for override in overrides or []:
         _apply(tree, override)
     try:

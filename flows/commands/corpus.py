@@ -22,7 +22,7 @@ def list_corpora(data: Data = DATA) -> None:
     if table.row_count:
         console.print(table)
     else:
-        console.print(f"there is no corpus in {data}")
+        console.print(f"no corpus in {data}: `webtext demo` or `webtext build RECIPE` makes one")
 
 
 @corpus_app.command("show")

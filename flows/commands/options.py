@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from corpus.errors import UsageError
 from flows.commands.complete import (
     complete_corpus,
     complete_recipe,
@@ -26,7 +27,10 @@ CORES = os.cpu_count() or 1
 def _open_data(location: str | Path) -> Path:
     """A data folder as it is; of an `s3://` URL the local mirror."""
     if is_completing() or ("s3:" not in str(location) and "://" not in str(location)):
-        return Path(location)
+        path = Path(location)
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is a file", hint="Give --data a folder; it may be a new one.")
+        return path
     from corpus.storage.mirror import open_data  # pyarrow and S3 take a while, and few need them
 
     return open_data(str(location))

@@ -66,6 +66,13 @@ def test_what_is_wrong_in_the_file_is_not_laid_on_an_override(tmp_path: Path):
     assert str(caught.value).startswith(f"{path}: links.min_score")
 
 
+def test_a_recipe_that_is_no_text_is_named(tmp_path: Path):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_bytes(b"# caf\xe9\n")
+    with pytest.raises(UsageError, match=r"mine\.toml is no text in UTF-8"):
+        load_recipe(str(recipe))
+
+
 def test_a_missing_recipe_lists_those_that_exist():
     with pytest.raises(UsageError, match="no recipe demoo") as caught:
         load_recipe("demoo")

@@ -142,3 +142,14 @@ def test_an_unknown_corpus_or_run(webtext, command: str):
     arguments = {"train": ["train", "demo", "--corpus", "beef"]}.get(command, [command, "beef"])
     outcome = webtext(*arguments)
     assert_failed(outcome, 2, "called beef")
+
+
+def test_a_data_folder_that_is_a_file(webtext, tmp_path: Path):
+    (tmp_path / "notes").write_text("mine")
+    assert_failed(webtext("corpus", "list", "--data", str(tmp_path / "notes")), 2, "is a file")
+
+
+def test_a_data_folder_without_a_corpus_says_what_makes_one(webtext):
+    outcome = webtext("corpus", "list", "--data", "elsewhere")
+    assert (outcome.exit_code, Path("elsewhere").exists()) == (0, False)
+    assert outcome.out.startswith("no corpus in elsewhere: `webtext demo`")
