@@ -30,7 +30,7 @@ def list_sets(
         typer.Option("--benchmarks", metavar="DIR", help="Say too what of it is in this folder."),
     ] = None,
 ) -> None:
-    """Every set of the paper: its files, the tasks that read them, terms, where to get it."""
+    """The files of every set: who reads them, terms, where to get them."""
     if folder is not None:
         _check_folder(folder)
     table = _table("file", "tasks", "examples>", *(["state"] if folder else []))
@@ -48,7 +48,7 @@ def check(
         Path, typer.Option("--benchmarks", metavar="DIR", help="Folder of benchmark files.")
     ],
 ) -> None:
-    """Read every file that is there, and compare it with what was published.
+    """Compare every file that is there with what was published.
 
     Its size, its sha256 where one was published, and the number of examples that its reader finds.
     """

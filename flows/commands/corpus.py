@@ -34,7 +34,10 @@ def show_corpus(
     seed: Annotated[int, typer.Option(min=0, help="Another one shows others.")] = 0,
     data: Data = DATA,
 ) -> None:
-    """A corpus's funnel, sizes, licences, history and folders; or random documents."""
+    """What a corpus holds and how it came about; or random documents.
+
+    Funnel, languages, licences, presets, sizes, history and folders.
+    """
     from flows.corpora.history import find_recorded
     from flows.corpora.samples import show
 
@@ -88,7 +91,7 @@ def takedown(
     entries: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ENTRY]...",
+            metavar="ENTRY",
             help="A domain, an address, or how addresses begin and a *.",
         ),
     ] = None,

@@ -28,9 +28,9 @@ def doctor(
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object per line.")] = False,
 ) -> None:
-    """Is everything as webtext needs it? A line per thing: ok, or what to do.
+    """Is everything as webtext needs it?
 
-    Versions, disk, memory, open files, GPUs, Reddit's credentials, servers, locks, benchmark files.
+    A line per thing: ok, or what to do. Versions, disk, memory, open files, GPUs, Reddit's credentials, servers, locks, benchmark files.
     Changes nothing; exits 1 if something that is needed fails.
     """
     import dataclasses

@@ -34,7 +34,7 @@ def evaluate(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...",
+            metavar="RUN",
             help="A run: its folder, or the beginning of its id. Or a checkpoint or Hugging Face "
             "folder, or a model of the hub. Several with --compare.",
         ),
@@ -70,7 +70,7 @@ def evaluate(
     runner: RunnerName = None,
     overrides: Overrides = None,
 ) -> None:
-    """Score models zero-shot on the paper's tasks, beside the paper.
+    """Score models zero-shot on the paper's tasks.
 
     Each figure with its 95 % interval, the paper's of the model nearest in size, and a page that
     names every protocol. A set whose files are not there is named with where to get it. What was

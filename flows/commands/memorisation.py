@@ -51,12 +51,13 @@ def memorisation(
     from flows.reports.render_memorisation import PAGE, read_memorisation
 
     result = read_memorisation(found)
-    labels = ("texts>", "without any %>", "under 1 %>", "median %>", "mean %>", "paper")
+    labels = ("texts>", "without any %>", "under 1 %>", "median %>", "mean %>")
+    shares = ("without_any", "under_1", "median", "mean")
     table = plain_table("overlap with train", *labels)
     for name, row in result["overlap"].items():
-        shares = (row[key] for key in ("without_any", "under_1", "median", "mean"))
-        paper = ", ".join(f"{key} {value} %" for key, value in result["paper"][name].items())
-        table.add_row(name, f"{row['num_texts']:,}", *(f"{each:.2f}" for each in shares), paper)
+        paper = result["paper"][name]
+        table.add_row(name, f"{row['num_texts']:,}", *(f"{row[share]:.2f}" for share in shares))
+        table.add_row("  in the paper", "", *(paper.get(share, "") for share in shares))
     console.print(table)
     console.print(f"longest repeat: {result['longest_words']:,} words")
     console.print(f"report: {found / PAGE}")

@@ -60,8 +60,9 @@ def _table(scaling: "Scaling", split_names: "Mapping[Split, str]") -> "Table":
     from flows.corpora.summary import show_short
     from flows.corpora.tables import plain_table
 
+    sizes = ("layers\nx width", "parameters>", "with\nembeddings>")
     perplexities = (f"{name} ppl>" for name in split_names.values())
-    table = plain_table("layers x width", "parameters>", "with embeddings>", *perplexities, "run")
+    table = plain_table(*sizes, *perplexities, "run")
     for row in scaling.rows:
         table.add_row(
             f"{row.n_layer} x {row.n_embd}",

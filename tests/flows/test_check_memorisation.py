@@ -12,6 +12,7 @@ from corpus.shards import shard_name
 from corpus.stage import StageWriter
 from dedup.matches.spans import plain_words
 from flows.commands.memorisation import memorisation
+from flows.commands.options import console
 from flows.recipe import Recipe
 from flows.reports.gather_results import gather_results
 from flows.reports.render_memorisation import PAGE, read_memorisation
@@ -148,12 +149,12 @@ def test_a_model_s_own_texts_are_checked_and_a_second_time_nothing_is_made_again
     tokens = write_word_tokens(data)
     model = ModelConfig(block_size=32, n_layer=1, n_head=2, n_embd=16)
     write_run(data / "runs" / "run", tokens, RunConfig(model=model))
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(console, "width", 80)
     settings = ["memorisation.num_samples=3", "memorisation.max_new_tokens=60"]
 
     memorisation("run", data=data, workers=1, overrides=settings)
     printed = capsys.readouterr().out
-    assert re.search(r"^samples +[123] ", printed, re.MULTILINE)
+    assert re.search(r"^samples +[123] .*\n  in the paper +over 30 +most *$", printed, re.MULTILINE)
     [page] = data.glob("memorisation/*/report.html")
     assert f"report: {page}" in printed.replace("\n", "")
     first = page.read_bytes()

@@ -51,3 +51,13 @@ def test_ctrl_c_and_a_polite_kill_stop_it_and_say_how_to_go_on(
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert err == "Stopped. Run the same command again: it goes on where it was.\n"
+
+
+@pytest.mark.parametrize("group", [(), ("corpus",), ("benchmarks",)])
+def test_a_line_of_80_columns_says_what_each_command_does(
+    webtext, group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = webtext(*group, "--help").out.partition("Commands:\n")[2].splitlines()
+    assert len(lines) >= 3
+    assert [line for line in lines if line.endswith("...") or line[-1] not in ".?"] == []

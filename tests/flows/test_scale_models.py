@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from corpus.errors import UsageError
 from corpus.manifest import read_manifest
+from flows.commands.options import console
 from flows.commands.scaling import scaling
 from flows.recipe import Recipe, load_recipe
 from flows.settings import ModelSize, ScalingConfig
@@ -130,10 +131,10 @@ def test_larger_models_trained_alike_are_better(
     tokens: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "family.toml").write_text(FAMILY)
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(console, "width", 80)
     scaling(str(tmp_path / "family.toml"), str(tokens), data=tmp_path / "data")
     printed = capsys.readouterr().out
-    assert re.search(r"^1 x 32 ", printed, re.MULTILINE)
+    assert re.search(r"^1 x 32 .* [0-9a-f]{16}$", printed, re.MULTILINE)
     assert "held out: log(perplexity) = " in printed
     [result] = (tmp_path / "data").glob("scaling/*/scaling.json")
     fits = orjson.loads(result.read_bytes())["fits"]
