@@ -16,13 +16,9 @@ corpus_app = typer.Typer(
 @corpus_app.command("list")
 def list_corpora(data: Data = DATA) -> None:
     """The corpora in the data folder, oldest first."""
-    from flows.corpora.tables import corpora_table
+    from flows.corpora.tables import describe_corpora
 
-    table = corpora_table(data)
-    if table.row_count:
-        console.print(table)
-    else:
-        console.print(f"no corpus in {data}: `webtext demo` or `webtext build RECIPE` makes one")
+    console.print(describe_corpora(data))
 
 
 @corpus_app.command("show")

@@ -30,8 +30,9 @@ def doctor(
 ) -> None:
     """Is everything as webtext needs it?
 
-    A line per thing: ok, or what to do. Versions, disk, memory, open files, GPUs, Reddit's credentials, servers, locks, benchmark files.
-    Changes nothing; exits 1 if something that is needed fails.
+    A line per thing: ok, or what to do. Versions, disk, memory, open files, GPUs, Reddit's
+    credentials, servers, locks, benchmark files. Changes nothing; exits 1 if something that is
+    needed fails.
     """
     import dataclasses
     import json

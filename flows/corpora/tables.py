@@ -215,23 +215,28 @@ def plan_lines(plan: Plan, matches: Path) -> Group:
     )
 
 
-def corpora_table(data: Path) -> Table:
-    """Every corpus in the data folder, oldest first, withdrawn ones too."""
-    columns = ("corpus", "made", "documents>", "train\ntokens>", "val\ntokens>", "on disk>", "what")
+def describe_corpora(data: Path) -> RenderableType:
+    """Every corpus in the data folder, oldest first, withdrawn ones too; below, where from."""
+    columns = ("corpus", "made", "documents>", "train\ntokens>", "val\ntokens>", "on disk>")
     table = plain_table(*columns)
+    notes: list[str] = []
     for folder, record in corpora(data):
+        name = corpus_hash(folder)
         sizes = [int(record.figures.get(f"num_{split}_tokens", 0)) for split in SPLITS]
-        notes = [_withdrawn(folder)] if is_withdrawn(folder) else []
-        step = origin(folder)
         table.add_row(
-            corpus_hash(folder),
+            name,
             f"{record.times.finished:%Y-%m-%d %H:%M}",
             f"{record.counts.out:,}",
             *map(show_short, sizes),
-            "" if notes else show_bytes(corpus_bytes(folder)),
-            "; ".join(notes if step is None else [*notes, str(step)]),
+            "" if is_withdrawn(folder) else show_bytes(corpus_bytes(folder)),
         )
-    return table
+        step = origin(folder)
+        said = [_withdrawn(folder)] if is_withdrawn(folder) else []
+        said += [] if step is None else [str(step)]
+        notes += [f"{name}: {'; '.join(said)}"] if said else []
+    if not table.row_count:
+        return f"there is no corpus in {data}: `webtext demo` or `webtext build RECIPE` makes one"
+    return Group(table, *([""] if notes else []), *map(Text, notes))
 
 
 def plain_table(*columns: str) -> Table:

@@ -152,4 +152,4 @@ def test_a_data_folder_that_is_a_file(webtext, tmp_path: Path):
 def test_a_data_folder_without_a_corpus_says_what_makes_one(webtext):
     outcome = webtext("corpus", "list", "--data", "elsewhere")
     assert (outcome.exit_code, Path("elsewhere").exists()) == (0, False)
-    assert outcome.out.startswith("no corpus in elsewhere: `webtext demo`")
+    assert outcome.out.startswith("there is no corpus in elsewhere: `webtext demo`")

@@ -64,7 +64,8 @@ def test_what_a_command_printed_and_how_it_failed_are_lines_too(tmp_path: Path):
     assert listed.returncode == 0
     (result,) = map(json.loads, listed.stderr.splitlines())
     assert (result["event"], result["exit_code"]) == ("result", 0)
-    assert result["message"] == listed.stdout.strip() == f"there is no corpus in {tmp_path}"
+    assert result["message"] == listed.stdout.strip()
+    assert result["message"].startswith(f"there is no corpus in {tmp_path}: ")
 
     failed = _webtext("report", "no-such-run", "--data", str(tmp_path))
     (result,) = map(json.loads, failed.stderr.splitlines())

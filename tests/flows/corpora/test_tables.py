@@ -11,7 +11,7 @@ from corpus.stage import reject
 from flows.corpora.facts import NONE_STATED, contents, held_out
 from flows.corpora.history import find_recorded, history
 from flows.corpora.summary import ancestors, corpus_hash, lineage, show_bytes, show_short
-from flows.corpora.tables import corpora_table, describe_corpus, overlap_table, plain_table
+from flows.corpora.tables import describe_corpora, describe_corpus, overlap_table, plain_table
 from tests.dedup.overlap.test_summary import write_table
 from tests.flows.small_corpora import (
     document,
@@ -66,16 +66,18 @@ def take_down(tokens: Path, name: str, rows: list[dict]) -> Path:
 
 def test_the_list_says_what_each_corpus_comes_from(base: Path, longer: Path):
     newest = take_down(longer, "less", [*ROWS[:4], *NEW])
-    first, second, third = map(corpus_hash, (base, longer, newest))
-    # A long origin goes on in the next line.
-    shown = " ".join(printed(corpora_table(base.parents[1]))[2:])
-    at = [shown.index(f"{name} 20") for name in (first, second, third)]
-    assert at == sorted(at), "not the oldest first"
-    parts = [shown[start:end] for start, end in zip(at, [*at[1:], None], strict=True)]
-    assert [part.split()[3] for part in parts] == ["5", "6", "5"]
-    assert parts[0].rstrip().endswith("kB"), "nothing to say"
-    assert f"withdrawn, see {third}; extended from {first}" in parts[1]
-    assert f"without what was taken down from {second}" in parts[2]
+    data = base.parents[1]
+    names = [corpus_hash(folder) for folder in (base, data / "tokens" / "round2", longer, newest)]
+    lines = printed(describe_corpora(data))
+    rows, notes = lines[2:6], lines[7:]
+    assert [row.split()[0] for row in rows] == names, "not the oldest first"
+    assert [row.split()[3] for row in rows] == ["5", "1", "6", "5"]
+    assert [row.endswith("kB") for row in rows] == [True, True, False, True]
+    first, _, extended, newest_name = names
+    assert notes == [
+        f"{extended}: withdrawn, see {newest_name}; extended from {first}",
+        f"{newest_name}: without what was taken down from {extended}",
+    ]
 
 
 def test_the_history_goes_back_to_the_first_corpus(base: Path, longer: Path):
