@@ -13,7 +13,7 @@ from flows.corpora.summary import corpus_hash, lineage
 from flows.extend_corpus import recipes_of
 from flows.recipe import load_recipe, recipe_names
 
-_SECTIONS: Final[Mapping[str, str]] = {
+SECTIONS: Final[Mapping[str, str]] = {
     "links": "links",
     "pages": "crawl",
     "documents": "extract",
@@ -72,7 +72,7 @@ def overrides(record: Manifest, recipe: str) -> list[str]:
     elif record.stage == "pages" and "files" in record.config:
         sections = {"archives": record.config}
     else:
-        sections = {_SECTIONS[record.stage]: record.config} if record.stage in _SECTIONS else {}
+        sections = {SECTIONS[record.stage]: record.config} if record.stage in SECTIONS else {}
     return [
         f"{name}.{key}={_toml(value)}"
         for name, config in sections.items()
