@@ -108,6 +108,9 @@ def clean_subsets(scores: Path, overlap: Path) -> CleanSubsets:
     missing: dict[str, str] = {}
     rows: list[CleanSubsetRow] = []
     for name, shard in example_shards(scores):
+        if name not in tasks:
+            missing[name] = "it was scored by another version, which had such a task"
+            continue
         text_set = tasks[name].text_set or name
         if text_set not in percents:
             missing[name] = "its overlap was not measured"

@@ -220,6 +220,17 @@ def test_lambada_equals_an_independent_calculation(
     assert result.problems == []
 
 
+@pytest.mark.usefixtures("scored_folder")
+def test_a_task_that_only_another_version_has_is_named(
+    make_overlap, tmp_path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delitem(TASKS, "lambada")
+    rows = [overlap_row("lambada", 0, 10, 2), overlap_row("heldout", 0, 10, 2)]
+    result = clean_subsets(tmp_path / "scores", make_overlap(rows))
+    assert {row.task for row in result.rows} <= {"heldout"}
+    assert result.missing["lambada"] == "it was scored by another version, which had such a task"
+
+
 def test_every_task_has_a_text_set_to_be_joined_with():
     wanted = {task.text_set or task.name for task in TASKS.values()}
     assert wanted <= {text_set.slug for text_set in TEXT_SETS}
