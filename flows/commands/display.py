@@ -122,14 +122,14 @@ class BarDisplay:
         self._remove(name)
         row = Table.grid(padding=(0, 1))
         row.add_column(width=11, no_wrap=True)
-        row.add_row(Text.assemble(("✓", "green"), f" {name}"), outcome)
+        row.add_row(Text.assemble(("✓", "green"), f" {name}"), Text(outcome))
         self._bars.console.print(row, highlight=False)
 
     def warn(self, name: str, problem: str) -> None:
         """Say it, for as long as the terminal scrolls."""
         row = Table.grid(padding=(0, 1))
         row.add_column(width=11, no_wrap=True)
-        row.add_row(Text(f"! {name}", "yellow"), problem)
+        row.add_row(Text(f"! {name}", "yellow"), Text(problem))
         self._bars.console.print(row, highlight=False)
 
     def failed(self, name: str, problem: str) -> None:
