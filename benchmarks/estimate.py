@@ -16,8 +16,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -25,10 +23,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from benchmarks.own_process import run_module
 from benchmarks.side_by_side import print_result
 
 _WHAT = ("time", "disk", "memory")
-_SERVERS = ("PREFECT_API_URL", "MLFLOW_TRACKING_URI")
 _SAMPLE_EVERY_S = 0.25
 
 Figures = dict[str, float]
@@ -68,7 +66,9 @@ def _try(name: str, command: str, overrides: Sequence[str]) -> tuple[Figures, Fi
     recipe = ["demo"] if command == "build" else []
     with tempfile.TemporaryDirectory() as scratch:
         words += ["--data", scratch]
-        total = json.loads(_webtext("estimate", "demo", *until, *words, "--json"))["stages"][-1]
+        total = json.loads(run_module("flows", "estimate", "demo", *until, *words, "--json"))[
+            "stages"
+        ][-1]
         said = {
             "time": total["seconds"],
             "disk": total["disk_bytes"],
@@ -76,7 +76,7 @@ def _try(name: str, command: str, overrides: Sequence[str]) -> tuple[Figures, Fi
         }
         started = time.perf_counter()
         with _watch_memory() as peak:
-            _webtext(command, *recipe, *until, *words)
+            run_module("flows", command, *recipe, *until, *words)
         took = {
             "time": time.perf_counter() - started,
             "disk": _size_of_stages(Path(scratch)),
@@ -85,21 +85,6 @@ def _try(name: str, command: str, overrides: Sequence[str]) -> tuple[Figures, Fi
     for what in _WHAT:
         print(f"{name}: {what} {said[what]:.4g} said, {took[what]:.4g} taken", flush=True)
     return said, took
-
-
-def _webtext(*words: str) -> str:
-    """What a command prints, without the servers that this shell may name."""
-    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
-    done = subprocess.run(
-        [sys.executable, "-m", "flows", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"webtext {' '.join(words)} failed:\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 def _size_of_stages(data: Path) -> float:

@@ -21,10 +21,7 @@ nearly all: that `overhead` says little of the demo's.
 import argparse
 import itertools
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -32,10 +29,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.own_process import run_module
 from benchmarks.side_by_side import Run, alternate, print_result
 from corpus.manifest import read_manifest
-
-_SERVERS = ("PREFECT_API_URL", "MLFLOW_TRACKING_URI")
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,7 @@ class _Pipelines:
 
     def warm_up(self) -> None:
         """A tiny script, which is not counted."""
-        _python([*self._script(next(self._folders)), *_set(_TINY)])
+        run_module(*self._script(next(self._folders)), *_set(_TINY))
 
     def demo(self) -> Run:
         """`webtext demo`, or the beginning of it, in a new folder."""
@@ -127,7 +123,7 @@ class _Pipelines:
 
     def _run(self, name: str, data: Path, command: list[str]) -> Run:
         started = time.perf_counter()
-        _python([*command, *_set(self._plan.overrides)])
+        run_module(*command, *_set(self._plan.overrides))
         seconds = time.perf_counter() - started
         manifests = [read_manifest(path.parent) for path in sorted(data.glob("*/*/manifest.json"))]
         self.stages_s[name].append(sum(manifest.times.seconds for manifest in manifests))
@@ -143,23 +139,8 @@ def _set(overrides: Sequence[str]) -> list[str]:
 
 def _write_shards(way: str, folders: Iterator[Path], plan: _Plan) -> Run:
     command = ["benchmarks.sharded_flow", way, str(next(folders)), str(plan.num_shards)]
-    result = json.loads(_python(command).splitlines()[-1])
+    result = json.loads(run_module(*command).splitlines()[-1])
     return Run(plan.num_shards, result["seconds"], result["sha256"])
-
-
-def _python(arguments: list[str]) -> str:
-    """What `python -m ARGUMENTS` prints, without the servers that this shell may name."""
-    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
-    done = subprocess.run(
-        [sys.executable, "-m", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 if __name__ == "__main__":
