@@ -35,7 +35,6 @@ def doctor(
     needed fails.
     """
     import dataclasses
-    import json
 
     from flows.doctor.examine import examine
     from flows.recipe import load_recipe
@@ -45,7 +44,7 @@ def doctor(
         checks = list(examine(data, workers, loaded, benchmarks))
     if as_json:
         for each in checks:
-            console.print_json(json.dumps(dataclasses.asdict(each)), indent=None, highlight=False)
+            console.print_json(data=dataclasses.asdict(each), indent=None, highlight=False)
     else:
         _print_lines(checks)
     if any(each.status == "fail" for each in checks):

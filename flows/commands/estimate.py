@@ -1,7 +1,6 @@
 """The command `webtext estimate`."""
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -59,16 +58,12 @@ def estimate(
     rows = [*found.stages, found.total]
     if as_json:
         stages = [{**dataclasses.asdict(row), **_cost(row, price_per_hour)} for row in rows]
-        print_json({"recipe": loaded.name, "stages": stages, "notes": found.notes})
+        answer = {"recipe": loaded.name, "stages": stages, "notes": found.notes}
+        console.print_json(data=answer, indent=None, highlight=False)
         return
     console.print(_table(rows, price_per_hour))
     for note in found.notes:
         console.print(f"- {note}")
-
-
-def print_json(content: object) -> None:
-    """For programs: on one line, whatever the terminal's width."""
-    console.print(json.dumps(content))
 
 
 def _cost(row: "StageEstimate", price_per_hour: float | None) -> dict[str, float]:

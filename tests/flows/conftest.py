@@ -9,17 +9,9 @@ from pathlib import Path
 
 import orjson
 import pytest
-from rich.console import Console
 
 from flows.__main__ import run_command
-from flows.commands import (
-    app as cli,
-    corpus as cli_corpus,
-    doctor as cli_doctor,
-    estimate as cli_estimate,
-    evaluation as cli_evaluation,
-    overlap as cli_overlap,
-)
+from flows.commands.options import console
 from flows.embedded_prefect import embedded_prefect
 
 
@@ -57,11 +49,10 @@ def webtext(
 ) -> Webtext:
     """Run a webtext command in `tmp_path` and return its exit code and what it printed."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(console, "width", 200)
 
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["webtext", *arguments])
-        for module in (cli, cli_corpus, cli_doctor, cli_estimate, cli_evaluation, cli_overlap):
-            monkeypatch.setattr(module, "console", Console(highlight=False, width=200))
         exit_code = run_command()
         captured = capsys.readouterr()
         return Outcome(exit_code, captured.out, captured.err)
