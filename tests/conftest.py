@@ -1,9 +1,14 @@
-"""Where the real test data lies, the one place that knows, and an environment without MLflow."""
+"""Where the real test data lies, the one place that knows; no MLflow, no test by the clock."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A slow machine is no fault of the code, nor of a strategy.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # Before anything imports Prefect: a test that needs a server asks for the one that all share.
 os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"

@@ -64,7 +64,7 @@ def rewrite(folder: Path, change: Callable[[dict], object]) -> None:
     (folder / MANIFEST).write_bytes(orjson.dumps(manifest))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(stage=st.sampled_from(STAGES), data=st.data())
 def test_a_flipped_bit_in_any_shard_is_found_and_named(corpus: Folders, stage: str, data):
     path = data.draw(st.sampled_from(data_shards(corpus[stage])))
@@ -106,7 +106,7 @@ def test_training_windows_name_the_shard_that_they_cannot_read(folders: Folders,
     assert str(shard) in error_of(windows.read, [0]).message
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(stage=st.sampled_from(STAGES), share=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_manifest_is_named(corpus: Folders, stage: str, share: float):
     path = corpus[stage] / MANIFEST

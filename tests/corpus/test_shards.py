@@ -13,7 +13,7 @@ from corpus.shards import BATCH_ROWS, num_rows, open_shard, read_rows, write_sha
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string())])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.fixed_dictionaries({"id": st.text(), "text": st.text()}), max_size=20))
 def test_rows_come_back_as_they_were_written(tmp_path_factory: pytest.TempPathFactory, rows):
     path = tmp_path_factory.mktemp("shards") / "a.arrow"

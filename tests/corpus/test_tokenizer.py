@@ -184,7 +184,7 @@ def test_trained_ids_are_bytes_then_merges_then_end_of_text(trained):
     assert tokens[-1] == "<|endoftext|>"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.one_of(st.text(), st.text("the links' aä1東🙂 \n\t<|>"), st.sampled_from(TEXTS)))
 def test_trained_encoding_is_that_of_its_peers_with_the_same_merges(
     trained, reference, hugging_face, text
@@ -196,7 +196,7 @@ def test_trained_encoding_is_that_of_its_peers_with_the_same_merges(
     assert trained.decode(ids) == text
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(texts=st.lists(st.text(), max_size=8))
 def test_batch_encoding_is_encoding_one_by_one(trained, texts):
     batch = [ids.tolist() for ids in trained.encode_batch(texts)]

@@ -33,7 +33,7 @@ def test_a_whole_folder_is_whole(folder):
     assert len(list(verify_folder(folder, {"rejects"}))) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shard=st.integers(0, 2), data=st.data())
 def test_a_flipped_bit_anywhere_is_found(folder, shard, data):
     path = folder / shard_name("links", shard)

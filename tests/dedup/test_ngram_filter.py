@@ -20,7 +20,7 @@ def many_small_parts(monkeypatch):
     monkeypatch.setattr(ngram_filter, "_MAX_BUCKET_BITS", 5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 2**64 - 1), max_size=300),
     st.integers(0, 400),

@@ -16,7 +16,7 @@ FOX = "the quick brown fox jumps over the lazy dog"
 PINNED = [13250474460214539201, 3464301405277179954]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet="ab \u00c4\u00df9_-.\n\u8a9e\u0301", max_size=80), st.integers(1, 9))
 def test_hashes_equal_the_plain_reference(text, n):
     hashes = ngram_hashes(text, n)
@@ -24,7 +24,7 @@ def test_hashes_equal_the_plain_reference(text, n):
     assert hashes.tolist() == reference.ngram_hashes(text, n)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text("ab c", max_size=30), max_size=6), st.integers(1, 5))
 def test_no_ngram_crosses_from_one_text_to_the_next(texts, n):
     found = scan_ngrams(pa.array(texts, pa.string()), n)

@@ -26,7 +26,7 @@ WORD_HASHES = [
 texts = st.lists(st.one_of(st.text(ALPHABET, max_size=40), st.text(max_size=20)), max_size=5)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(texts, st.sampled_from([pa.string(), pa.large_string()]))
 def test_words_equal_the_plain_reference(texts, kind):
     words = scan_words(pa.array(texts, kind), with_spans=True)
@@ -38,7 +38,7 @@ def test_words_equal_the_plain_reference(texts, kind):
     assert words.ends.tolist() == [word.end for word in flat]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts, st.data())
 def test_a_slice_has_the_words_of_its_texts(texts, data):
     begin = data.draw(st.integers(0, len(texts)))
@@ -48,7 +48,7 @@ def test_a_slice_has_the_words_of_its_texts(texts, data):
     assert part.hashes.tolist() == whole.hashes[whole.offsets[begin] : whole.offsets[end]].tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(ALPHABET, max_size=60))
 def test_spans_cut_the_composed_text_into_its_words(text):
     words = scan_words(pa.array([text]), with_spans=True)

@@ -62,7 +62,7 @@ NO_MEANS = {"bleu", "confident_accuracy_percent"}
 some_percents = st.dictionaries(st.integers(0, 12), st.sampled_from([0, 0.5, 15, 15.1, 100]))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(tasks_with_examples(), some_percents)
 def test_the_parts_make_the_whole(task_and_examples, percents):
     name, examples = task_and_examples
@@ -85,7 +85,7 @@ def test_the_parts_make_the_whole(task_and_examples, percents):
         assert row.all_examples.value == pytest.approx(whole, rel=1e-9, abs=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(tasks_with_examples())
 def test_if_all_are_clean_they_are_the_whole(task_and_examples):
     name, examples = task_and_examples
@@ -132,7 +132,7 @@ def test_a_planted_gain_is_found_and_said_to_be_no_noise():
     assert row.exceeds_noise
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 9), st.booleans(), st.integers(10, 60))
 def test_so_few_examples_are_never_a_finding(num_few, few_are_dirty, num_others):
     examples = table(

@@ -60,7 +60,7 @@ def test_examples_that_are_alike_do_not_tell_how_certain_a_figure_is():
     assert PERPLEXITY.standard_error(table(*right[:1])) is None
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(sorted(METRICS)), st.integers(1, 40), st.randoms(use_true_random=False))
 def test_the_order_of_examples_changes_nothing(name, num_examples, random):
     examples = random_table(num_examples)

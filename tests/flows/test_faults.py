@@ -39,7 +39,7 @@ def test_a_whole_corpus_is_whole(corpus: dict[str, Path]):
     assert verify_lineage(corpus["tokens"]) == (len(paths), sum(p.stat().st_size for p in paths))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(stage=st.sampled_from(STAGES), data=st.data())
 def test_one_flipped_bit_anywhere_in_a_corpus_is_found_and_named(corpus, stage: str, data):
     # Rejects and the tokenizer's files are of the corpus, too.

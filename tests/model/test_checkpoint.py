@@ -73,7 +73,7 @@ def test_what_was_saved_is_loaded(folder):
     assert all(parameter.requires_grad for parameter in checkpoint.model.parameters())
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     vocab_size=st.integers(257, 400),
     n_layer=st.integers(1, 3),
@@ -155,7 +155,7 @@ def their_tokenizer(tokenizer, tmp_path_factory):
 
 
 @given(text=st.text(max_size=40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_transformers_encodes_as_we_do(tokenizer, their_tokenizer, text):
     theirs = their_tokenizer
     assert theirs(text)["input_ids"] == tokenizer.encode(text)

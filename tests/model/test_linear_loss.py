@@ -46,7 +46,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("of_a_chunk", [chunk_loss, fusible_chunk_loss])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.fixed_dictionaries(SHAPES),
     chunk_elements=st.integers(1, 3000),
@@ -65,7 +65,7 @@ def test_any_chunks_give_the_loss_and_gradients_of_whole_logits(
     assert not got[2][shape["vocab_size"] :].any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(shape=st.fixed_dictionaries(SHAPES), chunk_elements=st.integers(1, 3000))
 def test_under_autocast_it_is_as_near_as_bf16_allows(shape, chunk_elements):
     arguments = example(**shape)

@@ -19,7 +19,7 @@ def bits(tensor):
     return tensor.contiguous().view(-1).view(torch.uint8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(NAMES, st.tuples(SHAPES, st.sampled_from(DTYPES)), max_size=6))
 def test_what_was_written_is_read_by_us_and_by_safetensors(tmp_path_factory, kinds):
     path = tmp_path_factory.mktemp("tensors") / "x.safetensors"

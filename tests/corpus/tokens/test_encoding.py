@@ -41,7 +41,7 @@ def encode(tokenizer: Tokenizer, texts: list[str]) -> pa.RecordBatch:
     return encode_documents(tokenizer, documents, token_rows_schema(tokenizer))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(texts=TEXTS)
 def test_any_texts_come_back_and_only_their_ends_are_end_of_text(small, texts):
     rows = encode(small, texts).to_pylist()

@@ -42,7 +42,7 @@ def endless(seed, size, first, count):
     return [place_of(index, size, mixed(mixed(seed) ^ epoch)) for epoch, index in places]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(size=st.integers(1, 20) | st.integers(1, 2**62), key=KEYS, data=st.data())
 def test_permute_is_the_function_written_down_here(size, key, data):
     indices = data.draw(st.lists(st.integers(0, size - 1), max_size=5))
@@ -67,7 +67,7 @@ def test_no_version_gives_a_seed_another_order():
     assert derive_seed(1, 2, 3) == 15_020_427_595_393_229_491
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(size=st.integers(1, 300), key=KEYS)
 def test_permute_is_a_permutation(size, key):
     assert sorted(permute(np.arange(size), size, key).tolist()) == list(range(size))
@@ -79,7 +79,7 @@ def test_permute_refuses_an_index_outside(index):
         permute(np.array([0, index, 4]), 5, key=0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     seed=st.integers(-5, 2**63),
     num_windows=st.integers(1, 500),
@@ -102,7 +102,7 @@ def test_the_micro_batches_of_all_ranks_are_the_global_batch_whatever_their_numb
     assert windows == endless(seed, num_windows, step * batch_size, batch_size)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(num_windows=st.integers(1, 60), batch_size=st.integers(1, 70), seed=KEYS)
 def test_every_window_comes_once_an_epoch(num_windows, batch_size, seed):
     order = SampleOrder(seed, num_windows)
@@ -120,7 +120,7 @@ def ranges(draw):
     return tuple(zip(edges[::2], edges[1::2], strict=False))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(skipped=ranges(), num_windows=st.integers(1, 100))
 def test_skipped_ranges_leave_the_plain_order_without_those_steps(skipped, num_windows):
     plain, order = SampleOrder(7, num_windows), SampleOrder(7, num_windows, skipped)

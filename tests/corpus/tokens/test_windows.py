@@ -49,7 +49,7 @@ def flat(nested):
     return [each for inner in nested for each in inner]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shards=SHARDS, block_size=st.integers(1, 9), vocab_size=st.sampled_from([65_536, 70_000]))
 def test_windows_predict_every_token_once(tmp_path_factory, shards, block_size, vocab_size):
     shards = [[[t % vocab_size for t in document] for document in shard] for shard in shards]
@@ -69,7 +69,7 @@ def test_windows_predict_every_token_once(tmp_path_factory, shards, block_size, 
     assert backwards.tolist() == rows[::-1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shards=SHARDS, block_size=st.integers(1, 30))
 def test_the_documents_of_all_windows_are_all_predicted_tokens(
     tmp_path_factory, shards, block_size

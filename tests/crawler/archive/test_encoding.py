@@ -35,7 +35,7 @@ ENCODERS = [
 @pytest.mark.parametrize(("name", "encode"), ENCODERS)
 def test_each_accepted_encoding_is_undone(name, encode):
     @given(st.binary(max_size=5000))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def check(body):
         assert decode_body(encode(body), [name], MB) == body
 
@@ -124,7 +124,7 @@ def test_text_is_text_in_any_charset(body):
 
 
 @given(st.text(min_size=1), st.sampled_from(["utf-8", "utf-16"]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_pages_are_text_whatever_they_say(text, charset):
     printable = "".join(each for each in text if each.isprintable())
     page = f"<!DOCTYPE html><p>{printable}</p>".encode(charset, "replace")

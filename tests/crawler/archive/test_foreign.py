@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from crawler.archive.encoding import decode_body
 from crawler.archive.foreign import Damage, Record, iterate_records
@@ -118,7 +118,7 @@ def test_damage_anywhere_costs_the_records_that_it_hits(tmp_path):
     whole, _ = read(write(tmp_path / "whole", content))
 
     @given(st.integers(0, len(content) - 1), st.integers(1, 5000), st.sampled_from(["cut", "zero"]))
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60)
     def check(start, length, how):
         end = min(start + length, len(content))
         filler = bytes(end - start) if how == "zero" else b""
@@ -141,7 +141,7 @@ def test_a_cut_record_in_the_middle_of_an_uncompressed_file_costs_itself(tmp_pat
     parts = exchanges(6)
 
     @given(st.integers(0, len(parts) - 1), st.floats(0, 0.99))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def check(number, share):
         cut = parts[number][: int(len(parts[number]) * share)]
         content = b"".join((*parts[:number], cut, *parts[number + 1 :]))

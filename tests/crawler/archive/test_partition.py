@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 from warcio.archiveiterator import ArchiveIterator
 
 from corpus.errors import WebtextError
@@ -145,7 +145,7 @@ def test_order_and_file_size_and_restarts_leave_no_trace_in_the_shards(tmp_path_
         st.sets(st.integers(1, NUM_LINKS - 1), max_size=3),
         st.integers(5_000, 50_000),
     )
-    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=15)
     def check(order, stops, max_file_bytes):
         folder = tmp_path_factory.mktemp("parts")
         cuts = [0, *sorted(stops), NUM_LINKS]

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 from warcio.archiveiterator import ArchiveIterator
 from warcio.recordloader import ArcWarcRecord
 
@@ -133,7 +133,7 @@ def test_an_address_that_breaks_the_rules_breaks_no_record(tmp_path):
 
 
 @given(head=st.binary(max_size=9000), body=st.binary(max_size=9000), store=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_member_is_what_gzip_reads(head, body, store):
     member = gzip_member(head, body, store=store)
     assert gzip.decompress(member) == head + body
@@ -154,7 +154,7 @@ def test_an_archive_cut_at_any_byte_keeps_every_link_settled_before_it(tmp_path)
     content = whole.read_bytes()
 
     @given(st.integers(0, len(content)), st.binary(max_size=20) | st.just(bytes(5000)))
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60)
     def check(num_bytes, junk):
         cut = tmp_path / "cut.warc.gz"
         cut.write_bytes(content[:num_bytes] + junk)  # a disk may also lose what it held back

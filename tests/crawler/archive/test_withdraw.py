@@ -174,7 +174,7 @@ def test_a_damaged_archive_is_named(folder: Path):
 
 
 @given(st.integers(41, 400) | st.integers(65_500, 65_900) | st.integers(131_000, 131_400))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_empty_record_has_any_length_and_is_one_member(num_bytes: int):
     record = empty_record(Span(7, 7 + num_bytes))
     assert len(record) == num_bytes

@@ -112,7 +112,7 @@ def test_a_title_is_one_line_without_what_cannot_be_written():
     assert len(article(page(*SENTENCES, title="x" * 5_000)).title) == 1_000
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(), max_size=60))
 def test_normal_text_stays_as_it_is_and_can_be_written(text: str):
     normal = normalise(text)
@@ -140,7 +140,7 @@ def result(markup: str, config: ArticleConfig) -> Article | UnfitPageError:
         return exc
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(MARKUP, max_size=30).map("".join), st.booleans())
 def test_any_markup_is_an_article_or_an_unfit_page(markup: str, favor_precision: bool):
     found = result(markup, ArticleConfig(favor_precision=favor_precision, min_chars=1))

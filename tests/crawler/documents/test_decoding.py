@@ -132,7 +132,7 @@ CHARSETS = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.one_of(PIECES, st.binary(max_size=20)), max_size=30).map(b"".join),
     st.sampled_from(CHARSETS),
@@ -144,7 +144,7 @@ def test_no_bytes_are_beyond_decoding(body: bytes, charset: str):
     assert is_binary(body) in {True, False}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(exclude_characters="\0\x1b\ufeff", codec="utf-8")))
 def test_utf_8_always_comes_back(text: str):
     assert decode(text.encode(), "text/html; charset=gbk") == text

@@ -109,7 +109,7 @@ def test_a_huge_page_and_a_huge_result_come_through():
     assert [len(result) for result in results] == [30 * MIB, 50_000_000, 1]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     words=st.lists(st.sampled_from(["say x", "say yy", "raise z", "exit 1"]), max_size=25),
     workers=st.integers(1, 4),

@@ -113,7 +113,7 @@ def test_nothing_is_fetched(monkeypatch):
     assert identify_language(SENTENCES["en"]).code == "en"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(), max_size=300))
 def test_any_text_has_one_answer(text):
     found = identify_language(text)

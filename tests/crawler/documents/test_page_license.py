@@ -177,7 +177,7 @@ GARBAGE = st.text(max_size=40) | st.sampled_from(
         max_leaves=8,
     ).map(lambda value: orjson.dumps(value).decode()),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_page_makes_it_fail_or_say_more_than_a_line(rel: str, href: str, name: str, data: str):
     rel, href, name = (html.escape(each) for each in (rel, href, name))
     license_ = stated(

@@ -220,7 +220,7 @@ def test_of_181_gold_texts_each_preset_rejects_these(preset, rejected, real_data
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.text(st.one_of(st.characters(), st.sampled_from(" \n.#{\u2026-ab")), max_size=400),
     st.text(max_size=30),

@@ -15,7 +15,8 @@ LINES = st.lists(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(lines=LINES, run_bytes=st.sampled_from([1, 300, 10**6]))
 def test_each_partition_comes_sorted_from_any_number_of_runs(

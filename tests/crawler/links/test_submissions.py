@@ -190,7 +190,7 @@ def test_a_file_of_everything_that_the_api_publishes_has_these_counts(tmp_path: 
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.dictionaries(
         st.sampled_from([*SUBMISSION, "_meta", "crosspost_parent_list", "hide_score", "promoted"]),
@@ -207,7 +207,7 @@ def test_no_field_of_any_type_stops_the_stage(changes: dict):
     assert isinstance(verdict(**changes), Link | Rejection)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
 def test_no_line_of_any_bytes_stops_the_stage(line: bytes):
     assert isinstance(parse(line), Submission | Corrupt)
@@ -220,7 +220,7 @@ def test_what_is_no_json_object_is_corrupt(line: bytes):
     assert isinstance(parse(line), Corrupt)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.fixed_dictionaries(
         {},

@@ -175,7 +175,8 @@ def test_a_large_parquet_file_tells_how_far_it_is(tmp_path: Path):
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(content=st.binary(max_size=60), name=st.sampled_from(["x.csv", "x.ndjson", "x.txt"]))
 def test_no_bytes_stop_a_reader_without_a_word(tmp_path: Path, content: bytes, name: str):

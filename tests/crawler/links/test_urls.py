@@ -132,7 +132,7 @@ URL_PARTS = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(URL_PARTS, st.sampled_from(["http://Example.com", "https://a.co.uk:443/", "http://"]))
 def test_the_canonical_form_is_its_own_canonical_form(rest: str, start: str):
     try:
@@ -171,7 +171,7 @@ LINKS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LINKS)
 def test_the_short_cuts_for_clean_links_change_no_result(link: str):
     assert_short_cuts_change_nothing([link])
@@ -229,7 +229,7 @@ def test_what_servers_tell_apart_are_two_pages(url: str, other: str):
     assert page_key(url) != page_key(other)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(URL_PARTS, st.sampled_from(["example.com", "a.co.uk:8080", "127.0.0.1"]))
 def test_every_variant_of_any_address_has_the_same_key(rest: str, host: str):
     try:

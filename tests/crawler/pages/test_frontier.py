@@ -66,7 +66,7 @@ def test_a_large_host_does_not_hold_up_the_small_ones(tmp_path):
     assert max(i for i, (_, url) in enumerate(order) if "small" in url) < 12
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_every_link_that_is_not_settled_comes_once_whatever_happens_to_the_others(
     tmp_path_factory, data

@@ -135,7 +135,7 @@ def test_a_pattern_made_to_take_for_ever_does_not():
     assert not rules(("/" + "*a" * 500 + "*b$", 1)).reserves(f"http://a.example{path}")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_judged(body):
     head = b'<head><meta name="robots" noai content=' + body

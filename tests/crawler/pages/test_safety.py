@@ -56,7 +56,7 @@ def test_public_is_what_the_registries_call_global():
     assert not is_public("192.0.2.1")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address))
 def test_an_address_inside_another_is_as_public_as_it_is_alone(address):
     assert is_public(f"::ffff:{address}") == is_public(str(address))

@@ -119,7 +119,7 @@ def test_a_wall_with_an_error_status_is_named_but_not_found_is_then_no_news():
     assert recognise(404, URL, URL, titled("Page not found")) is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(max_size=300), st.text(max_size=20))
 def test_any_bytes_are_judged(body, path):
     reasons = {reason.code for reason in Reason}

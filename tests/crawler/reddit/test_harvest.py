@@ -441,7 +441,7 @@ def test_what_has_no_id_or_no_date_is_dropped_as_malformed(
     assert report.dropped == {"malformed": len(things) - 1}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(min_value=0, max_value=36**12 - 1))
 def test_ids_are_numbers_in_base_36(number: int):
     assert id_to_number(number_to_id(number)) == number

@@ -24,7 +24,7 @@ def write_table(folder, rows: list[tuple], too_short: tuple[str, ...] = ()) -> N
 
 
 @given(st.lists(COUNTS, min_size=1, max_size=30))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_figures_are_the_statistics_of_the_rows(tmp_path_factory, counts):
     folder = tmp_path_factory.mktemp("overlap")
     write_table(folder, [("ptb", i, "text", *both) for i, both in enumerate(counts)])

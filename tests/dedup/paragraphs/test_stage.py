@@ -102,7 +102,7 @@ def test_neither_order_nor_shards_nor_workers_play_a_part(rows, make_documents, 
         assert texts == expected
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.lists(st.integers(0, 5), max_size=4), min_size=1, max_size=9), st.integers(1, 4))
 def test_it_does_what_counting_in_python_says(tmp_path_factory, documents, limit):
     lines = [f"line number {n} has as many as eight words or more" for n in range(6)]

@@ -11,7 +11,7 @@ from dedup.unique.minhash import NO_KEY
 VALUES = st.lists(st.sampled_from([0, 1, 2, 3, 2**63, 2**64 - 1]), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(VALUES)
 def test_repeated_values_are_numbered_and_no_others(values):
     numbers, num_repeated = number_repeated(np.array(values, np.uint64))

@@ -13,7 +13,7 @@ TEXTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=TEXTS, n=st.integers(1, 4))
 def test_shingles_are_distinct_and_ascend_text_by_text(texts, n):
     shingles, offsets = distinct_shingles(scan_words(pa.array(texts, pa.large_string())), n)

@@ -22,7 +22,7 @@ def judged(sets, is_kept, threshold) -> Judge:
     return judge
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(sets=SETS, threshold=st.sampled_from([0.5, 0.55, 0.7, 0.8, 1.0]), num_kept=st.integers(0, 4))
 def test_the_most_similar_survivor_is_named_and_the_first_in_line_of_them(
     sets, threshold, num_kept

@@ -24,7 +24,7 @@ def test_answers_of_like_confidence_share_a_bin():
     assert [one.confidence for one in bins] == pytest.approx([0.07, 0.5, 0.975])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(CONFIDENCES, st.integers(1, 20))
 def test_every_answer_is_in_one_bin_of_its_confidence(confidences, num_bins):
     bins = calibration(table(*((each, True) for each in confidences)), num_bins)
@@ -40,7 +40,7 @@ def test_the_surest_come_first_and_of_two_alike_the_earlier_one():
     assert len(most_confident(examples)) == 4
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(CONFIDENCES)
 def test_one_in_a_hundred_is_among_the_most_confident_and_none_beside_is_surer(confidences):
     chosen = is_most_confident(table(*((each, True) for each in confidences))) == 1

@@ -46,7 +46,7 @@ def test_without_a_reference_there_is_no_score():
         answer_score("barn", [])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(WORDS, st.lists(WORDS, min_size=1, max_size=4))
 def test_scores_are_shares_and_an_exact_match_has_f1_of_one(answer, references):
     f1, exact_match = answer_score(answer, references)

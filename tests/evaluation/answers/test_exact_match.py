@@ -24,7 +24,7 @@ def test_what_does_not_count_is_gone(answer, expected):
     assert normalised(answer) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text())
 def test_a_normalised_answer_stays_as_it_is_but_for_articles_that_appear(text):
     once = normalised(text)

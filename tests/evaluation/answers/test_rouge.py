@@ -35,7 +35,7 @@ def test_nothing_said_is_nothing_right():
     assert rouge(["Something."], []) == (0, 0, 0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SENTENCES, SENTENCES)
 def test_it_is_a_percentage_and_blind_to_which_is_the_reference(summary, reference):
     found = rouge(summary, reference)

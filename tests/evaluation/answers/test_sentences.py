@@ -33,7 +33,7 @@ def test_a_no_break_space_is_a_space():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=st.text(st.sampled_from("aM. \n!?\"'«»()…é\u00a0。\ufffd😀1")) | st.text())
 def test_no_text_is_lost_or_refused(text, language: Language):
     sentences = split_sentences(text, language)

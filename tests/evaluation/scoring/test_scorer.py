@@ -26,7 +26,7 @@ def naive(model, context: list[int], continuation: list[int]) -> tuple[float, bo
     return picked, bool((logprobs.argmax(-1) == targets).all())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(
@@ -55,7 +55,7 @@ def test_greedy_is_true_for_what_the_model_would_say(model, scorer_of):
     assert [score.is_greedy for score in scores] == [True, False]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 300), st.integers(1, 40), st.integers(1, 40))
 def test_every_token_is_scored_once_with_its_context_in_the_block(num_tokens, block_size, stride):
     stride = min(stride, block_size)
@@ -106,7 +106,7 @@ def test_a_stride_longer_than_the_block_is_the_block(model, scorer_of):
 token_lists = st.lists(st.integers(0, 255), min_size=1, max_size=9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(

@@ -105,7 +105,7 @@ QUESTIONS = st.lists(
 )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(QUESTIONS, st.sampled_from([1, 40, 4096]))
 def test_choices_and_pairs_score_as_each_alone(loaded, network, questions, batch_tokens):
     ours = scorer(loaded, batch_tokens)

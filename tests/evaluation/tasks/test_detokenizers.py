@@ -17,7 +17,7 @@ TEXTS = st.lists(st.sampled_from(TOKENS), max_size=25).map(" ".join) | st.text(m
 
 
 @pytest.mark.parametrize("name", SETS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(text=TEXTS, frame=st.sampled_from(["", " "]))
 @example(text='. @-@ "', frame="")  # the mark between two tokens, the second of which stands alone
 def test_any_text_is_given_back(name, text, frame):

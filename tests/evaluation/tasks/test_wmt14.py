@@ -54,7 +54,7 @@ def test_bleu_of_a_corpus_equals_one_counted_by_hand():
     assert BLEU.value(examples) == pytest.approx(100 * brevity * math.prod(precisions) ** 0.25)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5))
 def test_bleu_from_the_sums_of_counts_is_exactly_sacrebleus(pairs):
     translations, references = zip(*pairs, strict=True)

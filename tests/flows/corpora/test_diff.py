@@ -38,7 +38,7 @@ def documents_of(folder: Path, some: Texts, num_shards: int) -> Path:
     return write_documents(folder, rows, num_shards=num_shards)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(old=texts, new=texts, shards=st.tuples(st.integers(1, 3), st.integers(1, 3)))
 def test_every_document_of_both_sides_is_kept_changed_added_or_dropped(
     old: Texts, new: Texts, shards: tuple[int, int]

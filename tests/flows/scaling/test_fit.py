@@ -11,7 +11,7 @@ from flows.scaling.fit import fit_power_law
 SIZES = st.lists(st.integers(1_000, 10**10), min_size=2, max_size=8, unique=True)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sizes=SIZES, slope=st.floats(-1, 1), intercept=st.floats(-2, 8))
 def test_points_on_a_power_law_give_its_exponent_and_its_factor(
     sizes: list[int], slope: float, intercept: float
@@ -30,7 +30,7 @@ def test_points_on_a_power_law_give_its_exponent_and_its_factor(
         assert fit.r_squared == pytest.approx(1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(perplexities=st.lists(st.floats(1.1, 1e4), min_size=4, max_size=4))
 def test_points_off_the_line_give_the_least_squares_line_and_a_share_explained(
     perplexities: list[float],

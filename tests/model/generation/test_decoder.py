@@ -28,7 +28,7 @@ def texts(draw):
     return [draw(st.lists(tokens, min_size=n + 1, max_size=BLOCK_SIZE)) for n in lengths], lengths
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     texts(),
     st.sampled_from([(1, 1, 4), (2, 3, 15), (1, 2, 16)]),

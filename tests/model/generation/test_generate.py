@@ -77,7 +77,7 @@ def with_a_window(model: GPT2, prompt: list[int], num_new: int) -> list[int]:
     return written
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(1, 9),
     st.lists(st.lists(st.integers(0, 50), min_size=1, max_size=20), min_size=1, max_size=3),

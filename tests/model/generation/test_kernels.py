@@ -17,7 +17,7 @@ def torch_s_threads():
     torch.set_num_threads(num_threads)
 
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 
 
 @few

@@ -26,7 +26,7 @@ def write(checkpoint, prompts, **config):
     return ["".join(pieces) for pieces in texts]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.text(
         st.characters(exclude_categories=["Cs"], exclude_characters="\N{REPLACEMENT CHARACTER}")
@@ -40,7 +40,7 @@ def test_no_piece_holds_half_a_character(tokenizer, text):
     assert shown + stream.close() == text
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 256)))
 def test_bytes_that_are_no_text_become_what_decoding_makes_of_them(tokenizer, token_ids):
     stream = TextStream(tokenizer)

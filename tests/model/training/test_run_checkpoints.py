@@ -229,7 +229,7 @@ def test_a_step_written_again_takes_the_place_of_the_first(tmp_path: Path):
     assert names(tmp_path / "checkpoints") == ["step-00000005"]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     steps=st.lists(st.integers(1, 12), unique=True, min_size=1, max_size=5).map(sorted),
     keep=st.integers(1, 3),

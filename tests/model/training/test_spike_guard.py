@@ -38,7 +38,7 @@ def verdicts(guard, steps):
     return said
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(STEPS, st.integers(0, 60), st.integers(0, 1000))
 def test_a_restart_at_any_step_changes_no_judgement(steps, restarted_at, seed):
     unbroken, restarted = filled(max_spikes=5, seed=seed), SpikeGuard(6.0, max_spikes=5)
@@ -61,7 +61,7 @@ def test_what_it_remembers_is_no_part_of_it():
     assert json.dumps(memory) == before
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10**6))
 def test_steady_noise_is_hardly_ever_skipped(seed):
     guard = SpikeGuard(6.0, NEVER)
@@ -69,7 +69,7 @@ def test_steady_noise_is_hardly_ever_skipped(seed):
     assert sum(reason is not None for reason in verdicts(guard, steps)) <= 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.floats(10, 1e6), st.booleans())
 def test_a_value_ten_deviations_up_is_always_skipped(seed, height, is_loss):
     spike, usual = 3.0 + height * 0.1, 3.0
