@@ -66,9 +66,8 @@ def _try(name: str, command: str, overrides: Sequence[str]) -> tuple[Figures, Fi
     recipe = ["demo"] if command == "build" else []
     with tempfile.TemporaryDirectory() as scratch:
         words += ["--data", scratch]
-        total = json.loads(run_module("flows", "estimate", "demo", *until, *words, "--json"))[
-            "stages"
-        ][-1]
+        answer = json.loads(run_module("flows", "estimate", "demo", *until, *words, "--json"))
+        total = answer["stages"][-1]
         said = {
             "time": total["seconds"],
             "disk": total["disk_bytes"],
