@@ -17,7 +17,7 @@ from corpus.tokenizer import Tokenizer
 from flows.corpora.catalog import finished
 from flows.run_stage import Stage, run_stage
 from tests.crawler.documents.small_pages import page, write_archive
-from tests.flows.takedown_corpus import files_with
+from tests.flows.takedown.takedown_corpus import files_with
 from tests.flows.test_contamination import NUM_PAGES, SETTINGS, article
 from tests.processes import wait_until
 

@@ -1,11 +1,6 @@
 """A takedown: what was asked for is gone everywhere, and nothing else is touched."""
 
 import fcntl
-import os
-import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,111 +13,28 @@ from corpus.schema import DOCUMENTS, LINEAGE
 from corpus.settings import Section
 from corpus.shards import read_rows, shard_name, write_shard
 from corpus.stage import StageWriter, data_shards
-from corpus.tokenizer import Tokenizer
 from crawler.documents.stage import document_id
 from crawler.links.rules import Rules, RulesConfig
-from tests.flows.takedown_corpus import (
-    copy_data,
+from tests.flows.takedown.takedown_corpus import (
+    COPY_URL,
+    DEAD_URL,
+    SECRET,
+    SECRET_URL,
+    corpora,
     document,
+    documents_of,
     files_with,
     inodes,
-    text_of,
-    urls_of,
-    write_documents,
-    write_pages,
+    make_data,
+    number_of,
+    tokenizer_of,
+    urls_in,
     write_tokens,
     write_unique,
+    written_anew,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-
-SECRET = "The herons of Zanzibar keep the ledger under the third stair."
-SECRET_URL = "http://host2.example/page/12"
-COPY_URL = "http://host5.example/page/15"
-DEAD_URL = "http://host3.example/page/gone"
-
-
-def make_data(data: Path, num_pages: int, num_shards: int) -> Path:
-    """Pages to tokens; one page holds SECRET, and so does the one that dedup dropped for it."""
-    texts = {url: text_of(n) for n, url in enumerate(urls_of(num_pages))}
-    texts[SECRET_URL] += f" {SECRET}"
-    texts[COPY_URL] = texts[SECRET_URL]
-    pages = write_pages(data, texts, dead=[DEAD_URL])
-    documents = write_documents(data, pages, texts, num_shards)
-    write_tokens(data, write_unique(data, documents, {COPY_URL: SECRET_URL}))
-    return data
-
-
-@pytest.fixture(scope="module")
-def ten(tmp_path_factory) -> Path:
-    """A corpus of 10 shards."""
-    return make_data(tmp_path_factory.mktemp("ten") / "data", 40, 10)
-
-
-@pytest.fixture
-def data(ten, tmp_path) -> Path:
-    return copy_data(ten, tmp_path / "data")
-
-
-@pytest.fixture(scope="module")
-def mlflow_uri(tmp_path_factory) -> str:
-    """One database for all: to make one takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
-
-
-@pytest.fixture
-def take_down(prefect_server, mlflow_uri, monkeypatch):
-    # Whatever imports prefect must wait for the server's address.
-    from flows.take_down import take_down
-
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_uri)
-    return take_down
-
-
-@pytest.fixture
-def plan(prefect_server):
-    from flows.takedown.plan import plan_takedown
-
-    return plan_takedown
-
-
-def corpora(data: Path) -> list[Path]:
-    from flows.corpora.catalog import finished
-
-    return [folder for folder, _ in finished(data, "tokens")]
-
-
-def tokenizer_of(data: Path) -> Tokenizer:
-    return Tokenizer.load(corpora(data)[0] / "tokenizer")
-
-
-def urls_in(folder: Path) -> set[str]:
-    return {row["url"] for shard in data_shards(folder) for row in read_rows(shard, ["url"])}
-
-
-def documents_of(tokens: Path) -> set[str]:
-    from flows.corpora.summary import documents_of
-
-    return urls_in(documents_of(tokens))
-
-
-def written_anew(before: dict[str, int], after: dict[str, int], stage: str) -> set[str]:
-    """The shards of a stage's new version that are no hard links of the old one's."""
-    return {
-        path.rpartition("/")[2]
-        for path, inode in after.items()
-        if path.startswith(f"{stage}/") and inode not in before.values()
-        if path.endswith((".arrow", ".gz"))
-    }
-
-
-def number_of(url: str, folder: Path) -> str:
-    (found,) = [
-        path.stem[-5:]
-        for path in folder.glob("documents-*")
-        if any(row["url"] == url for row in read_rows(path, ["url"]))
-    ]
-    return found
 
 
 def check_gone(data: Path, take_down) -> None:
@@ -391,97 +303,3 @@ def test_a_damaged_shard_is_named_and_nothing_is_withdrawn(data, take_down):
         take_down([SECRET_URL], data)
     assert corpora(data) == [data / "tokens" / "t1"]
     assert not any(is_withdrawn(folder) for folder in data.glob("*/*"))
-
-
-_SCRIPT = """
-import sys
-from pathlib import Path
-from flows.embedded_prefect import embedded_prefect
-if __name__ == "__main__":
-    with embedded_prefect(Path(sys.argv[1])):
-        from flows.take_down import take_down
-        take_down([sys.argv[2]], Path(sys.argv[1]))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_killed_at_any_moment_it_goes_on_to_the_same_versions(
-    ten, take_down, tmp_path, mlflow_uri, prefect_server
-):
-    undisturbed = copy_data(ten, tmp_path / "undisturbed")
-    wanted = take_down([SECRET_URL], undisturbed).corpora
-    num_changes = len(inodes(ten).items() ^ inodes(undisturbed).items())
-    environment = os.environ | {"PYTHONPATH": str(Path.cwd()), "MLFLOW_TRACKING_URI": mlflow_uri}
-    (tmp_path / "main.py").write_text(_SCRIPT)
-    lots, num_killed = random.Random(0), 0
-    for attempt in range(3):
-        data = copy_data(ten, tmp_path / f"data{attempt}")
-        arguments = [sys.executable, str(tmp_path / "main.py"), str(data), SECRET_URL]
-        for _ in range(3):
-            process = subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL)
-            before, later = inodes(data).items(), lots.randrange(num_changes // 2)
-            while process.poll() is None and len(inodes(data).items() ^ before) <= later:
-                time.sleep(0.001)
-            num_killed += process.poll() is None
-            process.kill()
-            process.wait()
-            assert corpora(data), "a corpus, the old one or the new one, is there at any moment"
-        take_down([SECRET_URL], data)
-        assert [corpus_hash_of(tokens) for tokens in corpora(data)] == [wanted[0][1]]
-        assert files_with(data, SECRET, tokenizer_of(data)) == set()
-        assert shards_of(data) == shards_of(undisturbed)
-    assert num_killed >= 5, "most were not caught at work: the test is too late"
-
-
-def corpus_hash_of(tokens: Path) -> str:
-    from flows.corpora.summary import corpus_hash
-
-    return corpus_hash(tokens)
-
-
-def shards_of(data: Path) -> set[str]:
-    return {path.relative_to(data).as_posix() for path in data.glob("*/*/*.arrow")}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("moment", [0.02, 0.2, 0.45, 0.6, 0.8, 0.9, 0.97])
-def test_ended_before_any_change_of_a_file_it_goes_on(data, take_down, monkeypatch, moment):
-    """As a kill, but between two given steps: the cleaning up of a temporary file aside."""
-    changes = _count_changes(monkeypatch, copy_data(data, data.with_name("counted")), take_down)
-    wanted = shards_of(data.with_name("counted"))
-    with monkeypatch.context() as patch:
-        _end_at(patch, int(changes * moment))
-        with pytest.raises(KeyboardInterrupt):
-            take_down([SECRET_URL], data)
-    assert corpora(data)
-    take_down([SECRET_URL], data)
-    assert shards_of(data) == wanted
-    assert files_with(data, SECRET, tokenizer_of(data)) == set()
-    assert not (data / ".withdrawing.json").exists()
-
-
-def _count_changes(monkeypatch, data: Path, take_down) -> int:
-    with monkeypatch.context() as patch:
-        calls = _end_at(patch, sys.maxsize)
-        take_down([SECRET_URL], data)
-        return len(calls)
-
-
-def _end_at(patch, number: int) -> list[str]:
-    """Interrupt whatever links, renames or removes the file after `number` such changes."""
-    calls: list[str] = []
-
-    def ending(function):
-        def change(*arguments, **named):
-            if len(calls) >= number:
-                raise KeyboardInterrupt
-            calls.append(function.__name__)
-            return function(*arguments, **named)
-
-        return change
-
-    patch.setattr(os, "link", ending(os.link))
-    for name in ("replace", "unlink"):
-        patch.setattr(Path, name, ending(getattr(Path, name)))
-    return calls

@@ -25,6 +25,10 @@ from tests.crawler.small_webs import write_links
 
 HTML = [("Content-Type", "text/html")]
 TOKENS = TokensConfig(vocab_size=300, val_fraction=0.2, split_by="document")
+SECRET = "The herons of Zanzibar keep the ledger under the third stair."
+SECRET_URL = "http://host2.example/page/12"
+COPY_URL = "http://host5.example/page/15"
+DEAD_URL = "http://host3.example/page/gone"
 WORDS = ("ash", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo", "hazel", "ivy", "larch")
 
 
@@ -121,6 +125,17 @@ def write_tokens(data: Path, documents: Path, name: str = "t1") -> Path:
     return folder
 
 
+def make_data(data: Path, num_pages: int, num_shards: int) -> Path:
+    """Pages to tokens; one page holds SECRET, and so does the one that dedup dropped for it."""
+    texts = {url: text_of(n) for n, url in enumerate(urls_of(num_pages))}
+    texts[SECRET_URL] += f" {SECRET}"
+    texts[COPY_URL] = texts[SECRET_URL]
+    pages = write_pages(data, texts, dead=[DEAD_URL])
+    documents = write_documents(data, pages, texts, num_shards)
+    write_tokens(data, write_unique(data, documents, {COPY_URL: SECRET_URL}))
+    return data
+
+
 def copy_data(data: Path, target: Path) -> Path:
     return Path(shutil.copytree(data, target))
 
@@ -185,3 +200,42 @@ def _members(path: Path) -> Iterator[bytes]:
         member = zlib.decompressobj(31)
         yield member.decompress(rest)
         rest = member.unused_data
+
+
+def corpora(data: Path) -> list[Path]:
+    from flows.corpora.catalog import finished
+
+    return [folder for folder, _ in finished(data, "tokens")]
+
+
+def tokenizer_of(data: Path) -> Tokenizer:
+    return Tokenizer.load(corpora(data)[0] / "tokenizer")
+
+
+def urls_in(folder: Path) -> set[str]:
+    return {row["url"] for shard in data_shards(folder) for row in read_rows(shard, ["url"])}
+
+
+def documents_of(tokens: Path) -> set[str]:
+    from flows.corpora.summary import documents_of
+
+    return urls_in(documents_of(tokens))
+
+
+def written_anew(before: dict[str, int], after: dict[str, int], stage: str) -> set[str]:
+    """The shards of a stage's new version that are no hard links of the old one's."""
+    return {
+        path.rpartition("/")[2]
+        for path, inode in after.items()
+        if path.startswith(f"{stage}/") and inode not in before.values()
+        if path.endswith((".arrow", ".gz"))
+    }
+
+
+def number_of(url: str, folder: Path) -> str:
+    (found,) = [
+        path.stem[-5:]
+        for path in folder.glob("documents-*")
+        if any(row["url"] == url for row in read_rows(path, ["url"]))
+    ]
+    return found
