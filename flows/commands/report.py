@@ -24,7 +24,7 @@ def report(
     wanted = 2 if compare else 1
     if len(subjects) != wanted:
         raise UsageError(
-            f"{len(subjects)} names are given where {wanted} {'are' if compare else 'is'} needed",
+            f"{'two names are' if compare else 'one name is'} needed, and {len(subjects)} given",
             hint="Two to compare: --compare A B. Else one run or corpus.",
         )
     from flows.corpora.catalog import find_subject

@@ -77,8 +77,8 @@ def test_the_command_takes_runs_and_corpora_by_their_names(
     for wrong, said in (
         (["beef"], "called beef"),
         ([f"{data}/links/a"], "neither a run nor a corpus"),
-        (["--compare", hashes[0]], "2 are needed"),
-        (hashes, "1 is needed"),
+        (["--compare", hashes[0]], "two names are needed, and 1 given"),
+        (hashes, "one name is needed, and 2 given"),
     ):
         exit_code, _, err = report(*wrong)
         assert exit_code == 2
